@@ -1,0 +1,83 @@
+# Everything that people and CI run. `make` alone lists the targets.
+
+BIN      := bin/mini-vercel
+CACHE    := $(CURDIR)/.cache
+TOOLS    := $(CACHE)/bin
+LINT     := $(TOOLS)/golangci-lint
+LINT_VERSION := v2.15.0
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+GO_FILES := $(shell git ls-files -co --exclude-standard -- '*.go' go.mod go.sum '*.sql' '*.html' 2>/dev/null)
+WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
+
+export PATH := $(TOOLS):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build web test test-go test-web e2e lint gen verify bench screenshots tools fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build everything and run it: edge, control plane, dashboard, builds
+	$(BIN) up
+
+build: $(BIN) ## build bin/mini-vercel with the dashboard inside
+
+$(BIN): $(GO_FILES) web/dist/index.html
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/mini-vercel
+
+web: web/dist/index.html ## build the dashboard
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_FILES)
+	cd web && npm run build
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+test: tools lint test-go test-web e2e ## everything: lint, Go with -race, dashboard, the whole system
+
+test-go: web/dist/index.html ## Go tests, with the race detector
+	go test -race -timeout 15m ./...
+
+test-web: web/node_modules/.package-lock.json ## the dashboard's unit tests
+	cd web && npm test
+
+e2e: build ## the whole system: real builds, kill -9, a browser
+	go test -tags e2e -count=1 -timeout 15m ./e2e/...
+
+lint: $(LINT) web/node_modules/.package-lock.json ## import rules, vet, formatting, types
+	$(LINT) run ./...
+	$(LINT) run --build-tags e2e ./e2e/...
+	cd web && npm run lint && npm run typecheck
+
+$(LINT):
+	@mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+gen: ## regenerate what is generated: the OpenAPI document, the dashboard's types
+	go generate ./...
+	cd web && npm run gen
+
+verify: gen ## fail if what is generated is not current
+	git diff --exit-code -- web/openapi.json web/src
+
+bench: build ## this edge beside Caddy's file_server and nginx, in one run
+	go run ./bench/sidebyside
+
+screenshots: build ## make the README's pictures anew
+	node e2e/screenshots.mjs
+
+fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
+	@for pkg in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$pkg/*_test.go | cut -c6-); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-30s} $$pkg || exit 1; \
+	  done; \
+	done
+
+tools: ## install what the tests need and is missing (Debian, as root)
+	@sh .ci/tools
+
+clean: ## remove what was built (not ./data)
+	rm -rf bin .cache web/dist/assets web/dist/index.html web/node_modules
