@@ -1,0 +1,304 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Settings are what the environment variables say. One field is one variable,
+// the same for every command; its tags are the reference: the name, the
+// default, and what it does. Flags of a command win over variables.
+type Settings struct {
+	DataDir       string `env:"DATA_DIR" default:"./data" help:"Where the embedded parts keep everything: database, logs, bucket, keys."`
+	Listen        string `env:"LISTEN" default:"127.0.0.1" help:"Address that the control plane and the edge listen on."`
+	Port          int    `env:"PORT" default:"9000" help:"Port of the control plane: API and dashboard. 0 takes a free one."`
+	EdgePort      int    `env:"EDGE_PORT" default:"8001" help:"Port of the edge. 0 takes a free one."`
+	BaseDomain    string `env:"BASE_DOMAIN" default:"localhost" help:"Domain below which every project gets its host. For tenants alone: use a domain of its own."`
+	PublicURL     string `env:"PUBLIC_URL" help:"Address of the dashboard and the API as browsers see it. Default: http://localhost:PORT."`
+	SitePort      int    `env:"SITE_PORT" help:"Port in the addresses of sites, where it is not EDGE_PORT (behind a proxy)."`
+	SiteScheme    string `env:"SITE_SCHEME" default:"http" help:"Scheme in the addresses of sites: http or https."`
+	MetricsAddr   string `env:"METRICS_ADDR" default:"127.0.0.1:9464" help:"Address of the Prometheus metrics; off turns them off."`
+	LogFormat     string `env:"LOG_FORMAT" default:"text" help:"Form of the log: text or json."`
+	LogLevel      string `env:"LOG_LEVEL" default:"info" help:"Least level that is logged: debug, info, warn or error."`
+	MasterKey     string `env:"MASTER_KEY" secret:"true" help:"32 bytes in base64 that encrypt secrets at rest. Default: made on first start and kept in DATA_DIR/master.key."`
+	Signup        string `env:"SIGNUP" default:"invite" help:"Who may make an account after the first: invite or open."`
+	TrustedProxy  string `env:"TRUSTED_PROXIES" help:"Networks, with commas, whose X-Forwarded-For is believed."`
+	AllowLocalGit bool   `env:"ALLOW_LOCAL_GIT" help:"Allow git repositories by file: and on loopback. up sets it."`
+
+	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, none does without."`
+	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores."`
+	BuildPerProject int    `env:"BUILD_COUNT_PER_PROJECT" default:"1" help:"Builds at once for one project."`
+
+	BuildMemory    int           `env:"BUILD_MEMORY_MIB" default:"4096" help:"Memory of one build, in MiB."`
+	BuildProcesses int           `env:"BUILD_PROCESSES" default:"1024" help:"Processes of one build."`
+	BuildWorkspace int           `env:"BUILD_WORKSPACE_MIB" default:"10240" help:"Disk space of one build, in MiB."`
+	CloneTimeout   time.Duration `env:"CLONE_TIMEOUT" default:"5m" help:"Longest time for the clone."`
+	InstallTimeout time.Duration `env:"INSTALL_TIMEOUT" default:"15m" help:"Longest time for the install command."`
+	BuildTimeout   time.Duration `env:"BUILD_TIMEOUT" default:"30m" help:"Longest time for the build command."`
+	UploadTimeout  time.Duration `env:"UPLOAD_TIMEOUT" default:"15m" help:"Longest time for the upload."`
+	LogMax         int           `env:"LOG_MAX_KIB" default:"16384" help:"Longest log of one deployment, in KiB."`
+	LogLineMax     int           `env:"LOG_LINE_MAX_KIB" default:"16" help:"Longest line of a log, in KiB."`
+	MaxFiles       int           `env:"MAX_FILES" default:"100000" help:"Files of one deployment."`
+	MaxFile        int           `env:"MAX_FILE_MIB" default:"512" help:"Size of one file, in MiB."`
+	MaxDeployment  int           `env:"MAX_DEPLOYMENT_MIB" default:"5120" help:"Size of one deployment, in MiB."`
+	MaxArchive     int           `env:"MAX_ARCHIVE_MIB" default:"512" help:"Size of an uploaded archive of sources, in MiB."`
+
+	RateGeneral   int `env:"RATE_GENERAL" default:"100" help:"Requests a minute for one user or address."`
+	RateSignIn    int `env:"RATE_SIGN_IN" default:"10" help:"Sign-ins a minute for one address."`
+	RateDeploy    int `env:"RATE_DEPLOY" default:"10" help:"Deploys a minute for one user."`
+	RateLogs      int `env:"RATE_LOGS" default:"60" help:"Requests for logs a minute for one user."`
+	RateSensitive int `env:"RATE_SENSITIVE" default:"5" help:"Sensitive operations a minute for one user: tokens, delete, promote."`
+
+	EdgeMemory int `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
+	EdgeRoutes int `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
+}
+
+// later lists variables of production engines that this version does not have:
+// starting without them would store data where the operator does not expect it.
+var later = map[string]string{
+	"DATABASE_URL":      "PostgreSQL",
+	"R2_BUCKET_NAME":    "R2 and S3",
+	"KAFKA_BROKERS":     "Kafka",
+	"CLICKHOUSE_HOST":   "ClickHouse",
+	"ECS_CLUSTER_NAME":  "AWS ECS",
+	"SUPABASE_URL":      "Supabase",
+	"CERTS_BUCKET_NAME": "the bucket of certificates",
+}
+
+// Load reads the settings from an environment of NAME=value strings, and names
+// the variable in every error.
+func Load(environ []string) (*Settings, error) {
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	s := &Settings{}
+	var known []string
+	for field, setting := range s.fields() {
+		known = append(known, setting.Name)
+		text, set := env[setting.Name]
+		if !set || text == "" {
+			text = setting.Default
+		}
+		if text == "" {
+			continue
+		}
+		if err := assign(field, text); err != nil {
+			return nil, fmt.Errorf("%s=%s: %w", setting.Name, setting.show(text), err)
+		}
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if engine, ok := later[name]; ok && value != "" {
+			return nil, fmt.Errorf("%s is set, but this version has no %s yet: unset it to use the embedded part", name, engine)
+		}
+		if near := misspelt(name, known); near != "" {
+			return nil, fmt.Errorf("%s is not a setting; did you mean %s?", name, near)
+		}
+	}
+	s.complete()
+	return s, s.Check()
+}
+
+// complete fills in the defaults that depend on other settings or the machine.
+func (s *Settings) complete() {
+	if s.BuildCount == 0 {
+		s.BuildCount = runtime.NumCPU()
+	}
+}
+
+// Check says which setting is wrong or contradicts another.
+func (s *Settings) Check() error {
+	for field, setting := range s.fields() {
+		if n := field.Kind(); (n == reflect.Int || n == reflect.Int64) && field.Int() < 0 {
+			return fmt.Errorf("%s=%v: must not be negative", setting.Name, field.Interface())
+		}
+	}
+	for _, one := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"LOG_FORMAT", s.LogFormat, []string{"text", "json"}},
+		{"LOG_LEVEL", s.LogLevel, []string{"debug", "info", "warn", "error"}},
+		{"SIGNUP", s.Signup, []string{"invite", "open"}},
+		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "none"}},
+		{"SITE_SCHEME", s.SiteScheme, []string{"http", "https"}},
+	} {
+		if !slices.Contains(one.allowed, one.value) {
+			return fmt.Errorf("%s=%s: use %s", one.name, one.value, strings.Join(one.allowed, " or "))
+		}
+	}
+	for name, value := range map[string]int{"BUILD_COUNT": s.BuildCount, "BUILD_COUNT_PER_PROJECT": s.BuildPerProject, "BUILD_MEMORY_MIB": s.BuildMemory, "MAX_FILES": s.MaxFiles} {
+		if value == 0 {
+			return fmt.Errorf("%s=0: use at least 1", name)
+		}
+	}
+	if s.MaxFile >= 4096 {
+		return fmt.Errorf("MAX_FILE_MIB=%d: a file has less than 4096 MiB", s.MaxFile)
+	}
+	for name, port := range map[string]int{"PORT": s.Port, "EDGE_PORT": s.EdgePort, "SITE_PORT": s.SitePort} {
+		if port > 65535 {
+			return fmt.Errorf("%s=%d: a port is at most 65535", name, port)
+		}
+	}
+	if s.Port != 0 && s.Port == s.EdgePort {
+		return fmt.Errorf("PORT and EDGE_PORT are both %d: the control plane and the edge need a port each", s.Port)
+	}
+	if net.ParseIP(s.Listen) == nil && s.Listen != "localhost" {
+		return fmt.Errorf("LISTEN=%s: use an IP address, such as 127.0.0.1 or 0.0.0.0", s.Listen)
+	}
+	if host, err := site.NormalHost(s.BaseDomain); err != nil || host != s.BaseDomain {
+		return fmt.Errorf("BASE_DOMAIN=%s: use a domain name in lower case, without scheme and port", s.BaseDomain)
+	}
+	if s.MetricsAddr != "off" {
+		if _, _, err := net.SplitHostPort(s.MetricsAddr); err != nil {
+			return fmt.Errorf("METRICS_ADDR=%s: use address:port, or off", s.MetricsAddr)
+		}
+	}
+	if _, err := s.proxies(); err != nil {
+		return err
+	}
+	return s.checkPublicURL()
+}
+
+// checkPublicURL refuses a dashboard below the domain of the tenants: they
+// could set cookies for it.
+func (s *Settings) checkPublicURL() error {
+	if s.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(s.PublicURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("PUBLIC_URL=%s: use an address such as https://deploy.example.com", s.PublicURL)
+	}
+	host := u.Hostname()
+	if s.BaseDomain != "localhost" && (host == s.BaseDomain || strings.HasSuffix(host, "."+s.BaseDomain)) {
+		return fmt.Errorf("PUBLIC_URL=%s is at or below BASE_DOMAIN=%s, where every tenant can set cookies for it: use another domain", s.PublicURL, s.BaseDomain)
+	}
+	return nil
+}
+
+// proxies parses TRUSTED_PROXIES.
+func (s *Settings) proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for part := range strings.SplitSeq(s.TrustedProxy, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, err := netip.ParseAddr(part)
+			if err != nil {
+				return nil, fmt.Errorf("TRUSTED_PROXIES=%s: %q is neither an address nor a network such as 10.0.0.0/8", s.TrustedProxy, part)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		out = append(out, prefix)
+	}
+	return out, nil
+}
+
+// limits are the bounds of one build.
+func (s *Settings) limits() site.Limits {
+	const kib, mib = 1 << 10, 1 << 20
+	return site.Limits{
+		MemoryBytes:     int64(s.BuildMemory) * mib,
+		Processes:       s.BuildProcesses,
+		WorkspaceBytes:  int64(s.BuildWorkspace) * mib,
+		CloneTime:       s.CloneTimeout,
+		InstallTime:     s.InstallTimeout,
+		BuildTime:       s.BuildTimeout,
+		UploadTime:      s.UploadTimeout,
+		LogBytes:        int64(s.LogMax) * kib,
+		LogLineBytes:    s.LogLineMax * kib,
+		Files:           s.MaxFiles,
+		FileBytes:       int64(s.MaxFile) * mib,
+		DeploymentBytes: int64(s.MaxDeployment) * mib,
+		ArchiveBytes:    int64(s.MaxArchive) * mib,
+	}
+}
+
+// Setting is the reference of one variable.
+type Setting struct {
+	Name, Default, Help string
+	Secret              bool
+}
+
+// show returns the value as people may see it.
+func (s Setting) show(value string) string {
+	if s.Secret && value != "" {
+		return "(secret)"
+	}
+	return value
+}
+
+// fields yields every field of the settings with its reference.
+func (s *Settings) fields() func(yield func(reflect.Value, Setting) bool) {
+	return func(yield func(reflect.Value, Setting) bool) {
+		v := reflect.ValueOf(s).Elem()
+		for i := range v.NumField() {
+			tag := v.Type().Field(i).Tag
+			setting := Setting{Name: tag.Get("env"), Default: tag.Get("default"), Help: tag.Get("help"), Secret: tag.Get("secret") == "true"}
+			if !yield(v.Field(i), setting) {
+				return
+			}
+		}
+	}
+}
+
+func assign(field reflect.Value, text string) error {
+	switch field.Interface().(type) {
+	case time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return errors.New("use a duration such as 90s, 15m or 1h")
+		}
+		field.SetInt(int64(d))
+	case int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("use a whole number")
+		}
+		field.SetInt(int64(n))
+	case bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("use 1 or 0")
+		}
+		field.SetBool(b)
+	default:
+		field.SetString(text)
+	}
+	return nil
+}
+
+// misspelt returns the setting that name was probably meant to be: a name that
+// is nearly one of ours is more likely a mistake than somebody else's.
+func misspelt(name string, known []string) string {
+	if len(name) < 8 || slices.Contains(known, name) {
+		return ""
+	}
+	squeeze := func(s string) string { return strings.NewReplacer("_", "", "-", "").Replace(strings.ToUpper(s)) }
+	for _, k := range known {
+		if squeeze(k) == squeeze(name) {
+			return k
+		}
+	}
+	return ""
+}
+
+// environ is the process's environment; a variable for tests.
+func environ() []string { return os.Environ() }

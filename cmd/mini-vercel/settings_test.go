@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
+	for name, env := range map[string][]string{
+		"PORT":               {"PORT=abc"},
+		"EDGE_PORT":          {"EDGE_PORT=65536"},
+		"BUILD_COUNT":        {"BUILD_COUNT=-1"},
+		"BUILD_MEMORY_MIB":   {"BUILD_MEMORY_MIB=0"},
+		"BUILD_TIMEOUT":      {"BUILD_TIMEOUT=5"},
+		"ALLOW_LOCAL_GIT":    {"ALLOW_LOCAL_GIT=maybe"},
+		"LOG_FORMAT":         {"LOG_FORMAT=xml"},
+		"SIGNUP":             {"SIGNUP=closed"},
+		"BASE_DOMAIN":        {"BASE_DOMAIN=https://example.com"},
+		"LISTEN":             {"LISTEN=example.com"},
+		"METRICS_ADDR":       {"METRICS_ADDR=9464"},
+		"TRUSTED_PROXIES":    {"TRUSTED_PROXIES=10.0.0.0/33"},
+		"PUBLIC_URL":         {"PUBLIC_URL=deploy.example.com"},
+		"MAX_FILE_MIB":       {"MAX_FILE_MIB=4096"},
+		"DATABASE_URL":       {"DATABASE_URL=postgres://localhost/x"},
+		"BUILD_SANDBOX":      {"BUILD_SANDBOX=yes"},
+		"PORT and EDGE_PORT": {"PORT=8001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(env)
+			if err == nil {
+				t.Fatalf("%v was taken", env)
+			}
+			if !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("the error does not name %s in one line: %v", name, err)
+			}
+		})
+	}
+}
+
+func TestSettingsDefaultsAndLimits(t *testing.T) {
+	s, err := Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Port != 9000 || s.EdgePort != 8001 || s.BaseDomain != "localhost" || s.BuildCount < 1 || s.BuildTimeout != 30*time.Minute {
+		t.Fatalf("defaults: %+v", s)
+	}
+	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0"} {
+		if _, err := Load([]string{env}); err != nil {
+			t.Errorf("%s: %v", env, err)
+		}
+	}
+	if l := s.limits(); l.MemoryBytes != 4096<<20 || l.LogLineBytes != 16<<10 || l.Files != 100_000 || l.DeploymentBytes != 5<<30 {
+		t.Errorf("limits: %+v", l)
+	}
+}
+
+func TestAMisspeltSettingStopsTheStart(t *testing.T) {
+	_, err := Load([]string{"BASEDOMAIN=example.com"})
+	if err == nil || !strings.Contains(err.Error(), "BASE_DOMAIN") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := Load([]string{"SOMETHING_ELSE=1", "BUILD_NUMBER=7"}); err != nil {
+		t.Fatalf("variables of others are none of our business: %v", err)
+	}
+}
+
+func TestTheDashboardIsNeverBelowTheTenantsDomain(t *testing.T) {
+	for url, ok := range map[string]bool{
+		"https://example.com":         false,
+		"https://deploy.example.com":  false,
+		"https://deploy.example.org":  true,
+		"https://notexample.com":      true,
+		"https://example.com.evil.io": true,
+	} {
+		_, err := Load([]string{"BASE_DOMAIN=example.com", "PUBLIC_URL=" + url})
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	s, err := Load([]string{"MASTER_KEY=c2VjcmV0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := writeConfig(&out, s, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "c2VjcmV0") || !strings.Contains(out.String(), "MASTER_KEY") {
+		t.Fatal(out.String())
+	}
+}
+
+func TestTheREADMEListsEverySetting(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	if err := writeSettingsTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), table.String()) {
+		t.Fatal("the settings table of README.md is not current: put the output of `bin/mini-vercel config --table` there")
+	}
+}
