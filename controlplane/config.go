@@ -1,0 +1,86 @@
+package controlplane
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Config is what a [Service] needs to know. Zero values stand for the defaults
+// that are named here, but for BaseDomain, PublicURL and MasterKey, which must
+// be given.
+type Config struct {
+	// BaseDomain is what the hosts of all sites are below, such as "localhost".
+	BaseDomain string
+	// SiteScheme and SitePort make the addresses of sites. Default: "http", 80.
+	SiteScheme string
+	SitePort   int
+	// PublicURL is the address at which builders reach this control plane.
+	PublicURL string
+
+	// MasterKey is 32 random bytes. Attempt tokens are recomputed from it, and
+	// what is secret is encrypted with keys that are derived from it.
+	MasterKey []byte
+
+	// Limits bound each deployment. Default: site.DefaultLimits.
+	Limits site.Limits
+	// MaxBuilds is how many builds run at once. Default: the cores.
+	MaxBuilds int
+	// MaxProjectBuilds is how many of them belong to one project. Default: 1.
+	MaxProjectBuilds int
+	// MaxDetections is how many detections run at once. Default: 4.
+	MaxDetections int
+	// AllowLocalGit allows file: URLs and http to loopback.
+	AllowLocalGit bool
+
+	// Exclusive says that no other control plane uses this database, so that
+	// what one has claimed before this start is nobody's now.
+	Exclusive bool
+	// HeadInterval is the least time between two writes of the change log's
+	// head. Default: none; on S3, where one key takes no more, a second.
+	HeadInterval time.Duration
+
+	// PreviewRetention is how long a preview deployment is kept that is neither
+	// the newest of its branch nor named by a route. Default: 30 days;
+	// negative: for ever.
+	PreviewRetention time.Duration
+	// ProductionRetention is the same for production deployments. Default and
+	// negative: for ever.
+	ProductionRetention time.Duration
+	// FailedRetention is how long failed and canceled deployments are listed.
+	// Default: 30 days; negative: for ever.
+	FailedRetention time.Duration
+
+	// DrainTime is how long Stop lets builders end by themselves before it
+	// kills them. Default: 2 s.
+	DrainTime time.Duration
+
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// withDefaults returns c with its zero values filled in.
+func (c Config) withDefaults() Config {
+	set(&c.SiteScheme, "http")
+	set(&c.SitePort, 80)
+	set(&c.Limits, site.DefaultLimits())
+	set(&c.MaxBuilds, runtime.NumCPU())
+	set(&c.MaxProjectBuilds, 1)
+	set(&c.MaxDetections, 4)
+	set(&c.PreviewRetention, 30*24*time.Hour)
+	set(&c.ProductionRetention, -1)
+	set(&c.FailedRetention, 30*24*time.Hour)
+	set(&c.DrainTime, 2*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

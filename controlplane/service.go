@@ -1,0 +1,79 @@
+package controlplane
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+)
+
+// Service is the control plane: every rule about projects and deployments is
+// one of its methods. They may be called by many goroutines at once. The
+// errors that are meant for a person are of type [Error].
+type Service struct {
+	config Config
+	store  Store
+	logs   LogStore
+	bucket blob.Store
+	runner Runner
+	log    *slog.Logger
+	holder string // names this control plane in leases and claims
+
+	manifests *manifestCache
+	uploads   *uploadSessions
+	changes   *changeHub
+	lines     *lineHub
+	logState  *logMeters
+	attempts  sync.Map // attempt id → *sync.Mutex, so that its events are taken in one after the other
+
+	wakeDispatcher chan struct{}
+	wakePublisher  chan struct{}
+	wakeSweeper    chan struct{}
+
+	stop    context.CancelFunc
+	stopped chan struct{} // closed when Stop begins
+	running sync.WaitGroup
+	started time.Time
+}
+
+// New makes a service. Start begins its work in the background; without it,
+// nothing is built and nothing published.
+func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Runner, log *slog.Logger) *Service {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
+	return &Service{
+		config: config.withDefaults(),
+		store:  store,
+		logs:   logs,
+		bucket: bucket,
+		runner: runner,
+		log:    log,
+		holder: hex.EncodeToString(id[:]),
+
+		manifests: newManifestCache(manifestCacheBytes),
+		uploads:   newUploadSessions(),
+		changes:   newChangeHub(),
+		lines:     newLineHub(),
+		logState:  newLogMeters(),
+
+		wakeDispatcher: make(chan struct{}, 1),
+		wakePublisher:  make(chan struct{}, 1),
+		wakeSweeper:    make(chan struct{}, 1),
+		stopped:        make(chan struct{}),
+	}
+}
+
+// now is the time to keep: in UTC, to the microsecond, as the database has it.
+func (s *Service) now() time.Time { return s.config.Now().UTC().Truncate(time.Microsecond) }
+
+// wake rings a bell that somebody may be waiting for; it never blocks.
+func wake(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,247 @@
+package controlplane
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps everything but files and logs, in a database.
+type Store interface {
+	// View runs f in a transaction that reads one state of the database.
+	View(ctx context.Context, f func(Tx) error) error
+
+	// Update runs f in a transaction that is committed when f returns nil. It
+	// may hold up every other Update: f waits for nothing but the database.
+	Update(ctx context.Context, f func(Tx) error) error
+
+	// LockProject waits for the one lock that publishing, promoting and
+	// removing take for a project, among all control planes. It is held outside
+	// of transactions, since what it guards reads the bucket.
+	LockProject(ctx context.Context, project string) (unlock func(), err error)
+
+	// Ping fails where the database does not answer.
+	Ping(ctx context.Context) error
+
+	Close() error
+}
+
+// Tx is an open transaction. Rows that it reads in an Update stay as they are
+// until it ends. What does not exist is an [Error] of [CodeNotFound].
+type Tx interface {
+	ProjectRows
+	DeploymentRows
+	HostRows
+	WorkRows
+}
+
+// ProjectRows are the projects.
+type ProjectRows interface {
+	InsertProject(*ProjectRow) error
+	// SaveProject writes every column that can change.
+	SaveProject(*ProjectRow) error
+	Project(id string) (*ProjectRow, error)
+	ProjectBySubDomain(subDomain string) (*ProjectRow, error)
+	// Projects lists a user's projects that are not deleted, newest first, from
+	// behind the one with the seq before (0: from the newest).
+	Projects(user string, before int64, limit int) ([]*ProjectRow, error)
+	// DeletedProjects lists projects whose removal is not complete.
+	DeletedProjects() ([]string, error)
+	// DirtyProjects lists projects whose record is not published.
+	DirtyProjects(limit int) ([]*ProjectRow, error)
+	ProjectPublished(id string, generation int64) error
+	// CollectableProjects lists projects whose bucket holds something to free.
+	CollectableProjects(now time.Time, limit int) ([]string, error)
+	// DeleteProject removes the row and everything that hangs on it.
+	DeleteProject(id string) error
+	// MarkAllDirty gives every host and project a new generation, so that all
+	// are published again.
+	MarkAllDirty() error
+}
+
+// ProjectRow is a project as it is kept.
+type ProjectRow struct {
+	Project
+	Seq         int64  // order of creation
+	Credentials []byte // sealed; none
+	Generation  int64  // of its record
+	Published   int64  // the generation that stands in the bucket
+	CollectAt   time.Time
+}
+
+// DeploymentRows are the deployments.
+type DeploymentRows interface {
+	InsertDeployment(*DeploymentRow) error
+	// SaveDeployment writes every column that can change, if the row still has
+	// that status and attempt, and reports whether it had.
+	SaveDeployment(d *DeploymentRow, status Status, attempt int) (bool, error)
+	// Deployment returns one that is not removed.
+	Deployment(id string) (*DeploymentRow, error)
+	DeploymentByHostID(project, hostID string) (*DeploymentRow, error)
+	DeploymentByKey(user, idempotencyKey string) (*DeploymentRow, error)
+	// Deployments lists those that a filter chooses, newest first.
+	Deployments(DeploymentQuery) ([]*DeploymentRow, error)
+	// LatestDeployments returns the newest deployment of each project.
+	LatestDeployments(projects []string) (map[string]*DeploymentRow, error)
+	// NewestReady returns a project's newest deployment that may have
+	// production, or of a branch where one is given.
+	NewestReady(project, branch string) (*DeploymentRow, error)
+	// Superseded lists older queued deployments that a new one takes the place of.
+	Superseded(d *DeploymentRow) ([]*DeploymentRow, error)
+	// NextQueued returns the oldest deployment that may start now, or nil.
+	NextQueued(now time.Time, limits QueueLimits) (*DeploymentRow, error)
+	// Running lists all builds that are in progress.
+	Running() ([]*DeploymentRow, error)
+	// RenewClaims prolongs what a control plane has claimed.
+	RenewClaims(holder string, until time.Time) error
+	// Heard notes that an attempt has reported, and reports whether it still runs.
+	Heard(id string, attempt int, seq int64, now time.Time) (bool, error)
+	// StaleUploads lists uploads, of files or of an archive, that nobody has
+	// worked on since.
+	StaleUploads(before time.Time) ([]*DeploymentRow, error)
+	// WentLive notes when ready deployments stood in the bucket with all their
+	// hosts, and returns their ids.
+	WentLive(now time.Time) ([]string, error)
+	// Expired lists deployments that have outlived their retention.
+	Expired(q ExpiryQuery) ([]*DeploymentRow, error)
+	// RemovedDeployments lists a project's removed deployments whose manifest
+	// is still kept, removed before a time.
+	RemovedDeployments(project string, before time.Time) ([]string, error)
+	// KeptManifests lists, newest first, a project's deployments whose manifest
+	// is kept: the ready ones, and where all is set those that are being
+	// uploaded, and those removed but not yet freed.
+	KeptManifests(project string, all bool, limit int) ([]string, error)
+	// DeleteDeployments removes rows for good.
+	DeleteDeployments(ids ...string) error
+}
+
+// DeploymentRow is a deployment as it is kept.
+type DeploymentRow struct {
+	Deployment
+	Seq            int64 // order of creation
+	UserID         string
+	Auto           bool   // the first to be ready takes production, whatever Environment says
+	Promoted       bool   // a person gave it production
+	Dispatchable   bool   // false: an archive that is still being uploaded
+	WantBranch     string // as asked for
+	WantCommit     string
+	IdempotencyKey string
+	ArchiveSize    int64
+	ArchiveSHA256  string
+
+	NotBefore   time.Time // the dispatcher leaves it until then
+	ClaimedBy   string    // the control plane that looks after it
+	ClaimUntil  time.Time
+	Handle      string // of its builder
+	HeardAt     time.Time
+	PhaseAt     time.Time
+	LastSeq     int64 // of the last event of this attempt
+	HasManifest bool  // of this attempt
+	RemovedAt   time.Time
+}
+
+// DeploymentQuery chooses deployments for a list.
+type DeploymentQuery struct {
+	DeploymentFilter
+	UserID string // owner of the projects
+	Before int64  // seq; 0: from the newest
+	Limit  int
+}
+
+// QueueLimits say how many builds run at once.
+type QueueLimits struct {
+	Total, Project int
+}
+
+// ExpiryQuery chooses deployments by their age. A zero time chooses none.
+type ExpiryQuery struct {
+	Preview, Production, Failed time.Time // created before
+	Limit                       int
+}
+
+// HostRows are the hosts and what they lead to.
+type HostRows interface {
+	Host(host string) (*HostRow, error)
+	SaveHost(*HostRow) error
+	HostsOfProject(project string) ([]*HostRow, error)
+	HostsOfDeployments(deployments []string) ([]*HostRow, error)
+	ProductionHosts(projects []string) ([]*HostRow, error)
+	DirtyHosts(limit int) ([]*HostRow, error)
+	HostPublished(host string, generation int64, at time.Time) error
+}
+
+// Role says what a host is of its project.
+type Role string
+
+// The roles.
+const (
+	RoleProduction Role = "production"
+	RoleBranch     Role = "branch"
+	RoleDeployment Role = "deployment"
+)
+
+// HostRow is one host, for ever: a host that is given up becomes a tombstone.
+type HostRow struct {
+	Host           string
+	ProjectID      string
+	UserID         string
+	Role           Role
+	Branch         string
+	Deployment     string
+	Previous       []PreviousRow
+	TakenSeq       int64 // order of the newest deployment that took it by itself
+	Gone           bool
+	ProtectedUntil time.Time // of a tombstone: for its former owner
+	Generation     int64
+	Published      int64 // the generation that stands in the bucket
+	PublishedAt    time.Time
+}
+
+// PreviousRow is an earlier deployment of a host.
+type PreviousRow struct {
+	Deployment string    `json:"deployment"`
+	Until      time.Time `json:"until"`
+}
+
+// WorkRows are what control planes share their work by.
+type WorkRows interface {
+	// Next draws n numbers from a counter and returns the last.
+	Next(counter string, n int) (int64, error)
+	// Raise lifts a counter to at least a value, and returns what it was.
+	Raise(counter string, least int64) (int64, error)
+	// TakeLease takes or prolongs a lease, and reports whether it is held.
+	TakeLease(name, holder string, now, until time.Time) (bool, error)
+	DropLease(name, holder string) error
+
+	// PutClaim keeps a one-use token of an attempt by its hash.
+	PutClaim(hash string, a Attempt, expires time.Time) error
+	// TakeClaim removes the token and returns its attempt.
+	TakeClaim(hash string, now time.Time) (Attempt, error)
+	DeleteClaims(before time.Time) error
+
+	InsertDetection(*DetectionRow) error
+	Detection(id string) (*DetectionRow, error)
+	// SaveDetection writes a detection that has not ended, and reports whether
+	// it had not.
+	SaveDetection(*DetectionRow) (bool, error)
+	RunningDetections(now time.Time) (int, error)
+	DeleteDetections(before time.Time) error
+}
+
+// DetectionRow is one look at a repository.
+type DetectionRow struct {
+	ID        string
+	UserID    string
+	Input     DetectInput
+	Ended     bool
+	Result    string // site.Detection as JSON; none: it failed
+	Reason    string
+	Handle    string
+	CreatedAt time.Time
+	Deadline  time.Time
+}
+
+// The counters.
+const (
+	CounterSeq        = "seq"        // orders projects and deployments
+	CounterGeneration = "generation" // of routes and project records
+)

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+func projectColumns(p *controlplane.ProjectRow) []column {
+	return []column{
+		{"id", &p.ID},
+		{"seq", &p.Seq},
+		{"created_at", instant{&p.CreatedAt}},
+		// What follows can change.
+		{"user_id", &p.UserID},
+		{"name", &p.Name},
+		{"sub_domain", &p.SubDomain},
+		{"custom_domain", &p.CustomDomain},
+		{"git_url", &p.GitURL},
+		{"production_branch", &p.ProductionBranch},
+		{"credentials", document{&p.Credentials}},
+		{"build", document{&p.BuildSettings}},
+		{"state", &p.State},
+		{"pinned", flag{&p.Pinned}},
+		{"generation", &p.Generation},
+		{"published", &p.Published},
+		{"collect_at", instant{&p.CollectAt}},
+		{"updated_at", instant{&p.UpdatedAt}},
+	}
+}
+
+const projectFixed = 3 // columns that never change
+
+func scanProject(row scanner) (*controlplane.ProjectRow, error) {
+	p := &controlplane.ProjectRow{}
+	err := row.Scan(values(projectColumns(p))...)
+	p.HasCredentials = len(p.Credentials) > 0
+	return p, err
+}
+
+var selectProject = "SELECT " + names(projectColumns(&controlplane.ProjectRow{}), "") + " FROM projects "
+
+// InsertProject implements [controlplane.ProjectRows].
+func (t *tx) InsertProject(p *controlplane.ProjectRow) error {
+	columns := projectColumns(p)
+	if _, err := t.exec(insert("projects", columns), values(columns)...); err != nil {
+		return fmt.Errorf("insert project %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+// SaveProject implements [controlplane.ProjectRows].
+func (t *tx) SaveProject(p *controlplane.ProjectRow) error {
+	columns := projectColumns(p)[projectFixed:]
+	n, err := t.exec(fmt.Sprintf("UPDATE projects SET %s WHERE id = $%d", assignments(columns), len(columns)+1),
+		append(values(columns), p.ID)...)
+	if err == nil && n == 0 {
+		return missingProject(p.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("save project %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+func missingProject(id string) error {
+	return controlplane.Errorf(controlplane.CodeNotFound, "There is no project %s.", id)
+}
+
+// Project implements [controlplane.ProjectRows].
+func (t *tx) Project(id string) (*controlplane.ProjectRow, error) {
+	return oneProject(id, t.row(selectProject+"WHERE id = $1", id))
+}
+
+// ProjectBySubDomain implements [controlplane.ProjectRows].
+func (t *tx) ProjectBySubDomain(subDomain string) (*controlplane.ProjectRow, error) {
+	return oneProject(subDomain, t.row(selectProject+"WHERE sub_domain = $1", subDomain))
+}
+
+func oneProject(name string, row *sql.Row) (*controlplane.ProjectRow, error) {
+	p, err := scanProject(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, missingProject(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read project %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// Projects implements [controlplane.ProjectRows].
+func (t *tx) Projects(user string, before int64, limit int) ([]*controlplane.ProjectRow, error) {
+	return collect(t, scanProject, selectProject+`
+		WHERE user_id = $1 AND ($2 = 0 OR seq < $2) AND state <> $3
+		ORDER BY seq DESC LIMIT $4`, user, before, site.ProjectDeleted, limit)
+}
+
+// DeletedProjects implements [controlplane.ProjectRows].
+func (t *tx) DeletedProjects() ([]string, error) {
+	return collect(t, scanString, "SELECT id FROM projects WHERE state = $1 ORDER BY seq", site.ProjectDeleted)
+}
+
+// DirtyProjects implements [controlplane.ProjectRows].
+func (t *tx) DirtyProjects(limit int) ([]*controlplane.ProjectRow, error) {
+	return collect(t, scanProject, selectProject+"WHERE generation > published ORDER BY generation LIMIT $1", limit)
+}
+
+// ProjectPublished implements [controlplane.ProjectRows].
+func (t *tx) ProjectPublished(id string, generation int64) error {
+	_, err := t.exec("UPDATE projects SET published = $2 WHERE id = $1 AND published < $2", id, generation)
+	return err
+}
+
+// CollectableProjects implements [controlplane.ProjectRows].
+func (t *tx) CollectableProjects(now time.Time, limit int) ([]string, error) {
+	return collect(t, scanString, `
+		SELECT id FROM projects WHERE collect_at > 0 AND collect_at <= $1 AND state <> $2
+		ORDER BY collect_at LIMIT $3`, micros(now), site.ProjectDeleted, limit)
+}
+
+// DeleteProject implements [controlplane.ProjectRows].
+func (t *tx) DeleteProject(id string) error {
+	_, err := t.exec("DELETE FROM projects WHERE id = $1", id)
+	return err
+}
+
+// MarkAllDirty implements [controlplane.ProjectRows].
+func (t *tx) MarkAllDirty() error {
+	for _, table := range []struct{ name, key string }{{"projects", "id"}, {"hosts", "host"}} {
+		keys, err := collect(t, scanString, "SELECT "+table.key+" FROM "+table.name)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		last, err := t.Next(controlplane.CounterGeneration, len(keys))
+		if err != nil {
+			return err
+		}
+		for i, key := range keys {
+			if _, err := t.exec("UPDATE "+table.name+" SET generation = $2 WHERE "+table.key+" = $1", key, last-int64(i)); err != nil {
+				return fmt.Errorf("mark %s %s dirty: %w", table.name, key, err)
+			}
+		}
+	}
+	return nil
+}

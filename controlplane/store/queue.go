@@ -1,0 +1,76 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Superseded implements [controlplane.DeploymentRows].
+func (t *tx) Superseded(d *controlplane.DeploymentRow) ([]*controlplane.DeploymentRow, error) {
+	return collect(t, scanDeployment, selectDeployment+`
+		WHERE project_id = $1 AND status = 'QUEUED' AND kind = $2 AND want_branch = $3 AND environment = $4
+		  AND seq < $5 AND removed_at = 0
+		ORDER BY seq`, d.ProjectID, d.Kind, d.WantBranch, d.Environment, d.Seq)
+}
+
+// NextQueued implements [controlplane.DeploymentRows].
+func (t *tx) NextQueued(now time.Time, limits controlplane.QueueLimits) (*controlplane.DeploymentRow, error) {
+	d, err := oneDeployment("waiting", t.row(selectDeployment+`
+		JOIN projects p ON p.id = d.project_id AND p.state = $1
+		WHERE d.status = 'QUEUED' AND d.dispatchable = 1 AND d.not_before <= $2 AND d.removed_at = 0
+		  AND (SELECT COUNT(*) FROM deployments r WHERE r.status = 'IN_PROGRESS' AND r.kind <> $3) < $4
+		  AND (SELECT COUNT(*) FROM deployments r WHERE r.status = 'IN_PROGRESS' AND r.kind <> $3 AND r.project_id = d.project_id) < $5
+		ORDER BY d.seq LIMIT 1`,
+		site.ProjectActive, micros(now), controlplane.KindFiles, limits.Total, limits.Project))
+	var none *controlplane.Error
+	if errors.As(err, &none) {
+		return nil, nil
+	}
+	return d, err
+}
+
+// Running implements [controlplane.DeploymentRows].
+func (t *tx) Running() ([]*controlplane.DeploymentRow, error) {
+	return collect(t, scanDeployment, selectDeployment+
+		"WHERE status = 'IN_PROGRESS' AND kind <> $1 AND removed_at = 0 ORDER BY seq", controlplane.KindFiles)
+}
+
+// RenewClaims implements [controlplane.DeploymentRows].
+func (t *tx) RenewClaims(holder string, until time.Time) error {
+	_, err := t.exec("UPDATE deployments SET claim_until = $2 WHERE status = 'IN_PROGRESS' AND claimed_by = $1", holder, micros(until))
+	return err
+}
+
+// Heard implements [controlplane.DeploymentRows].
+func (t *tx) Heard(id string, attempt int, seq int64, now time.Time) (bool, error) {
+	n, err := t.exec(`
+		UPDATE deployments SET heard_at = $4, last_seq = CASE WHEN last_seq < $3 THEN $3 ELSE last_seq END
+		WHERE id = $1 AND attempt = $2 AND status = 'IN_PROGRESS' AND removed_at = 0`, id, attempt, seq, micros(now))
+	return n == 1, err
+}
+
+// StaleUploads implements [controlplane.DeploymentRows].
+func (t *tx) StaleUploads(before time.Time) ([]*controlplane.DeploymentRow, error) {
+	return collect(t, scanDeployment, selectDeployment+`
+		WHERE heard_at < $1 AND removed_at = 0
+		  AND (status = 'IN_PROGRESS' AND kind = $2 OR status = 'QUEUED' AND dispatchable = 0)
+		ORDER BY seq`, micros(before), controlplane.KindFiles)
+}
+
+// Expired implements [controlplane.DeploymentRows]. What a route names, as its
+// deployment or an earlier one, is kept, and so is the newest of each branch
+// and of production.
+func (t *tx) Expired(q controlplane.ExpiryQuery) ([]*controlplane.DeploymentRow, error) {
+	return collect(t, scanDeployment, selectDeployment+`
+		WHERE d.removed_at = 0 AND (
+		    (d.status = 'FAIL' OR d.status = 'CANCELED') AND d.created_at < $1
+		 OR d.status = 'READY' AND d.created_at < CASE WHEN d.environment = 'production' OR d.promoted = 1 THEN $2 ELSE $3 END
+		    AND NOT EXISTS (
+		        SELECT 1 FROM hosts h WHERE h.project_id = d.project_id AND h.gone = 0 AND h.role <> $4
+		        AND (h.deployment_id = d.id OR h.previous LIKE '%' || d.id || '%')))
+		ORDER BY d.seq LIMIT $5`,
+		micros(q.Failed), micros(q.Production), micros(q.Preview), controlplane.RoleDeployment, q.Limit)
+}
