@@ -9,21 +9,21 @@ import (
 
 func TestContentType(t *testing.T) {
 	for path, want := range map[string]string{
-		"/index.html":                             "text/html; charset=utf-8",
-		"/a/B.HTML":                               "text/html; charset=utf-8",
-		"/app.js":                                 "text/javascript; charset=utf-8",
-		"/app.js.map":                             "application/json; charset=utf-8",
-		"/logo.svg":                               "image/svg+xml; charset=utf-8",
-		"/feed.xml":                               "application/xml; charset=utf-8",
-		"/a.webmanifest":                          "application/manifest+json; charset=utf-8",
-		"/a.wasm":                                 "application/wasm",
+		"/index.html":    "text/html; charset=utf-8",
+		"/a/B.HTML":      "text/html; charset=utf-8",
+		"/app.js":        "text/javascript; charset=utf-8",
+		"/app.js.map":    "application/json; charset=utf-8",
+		"/logo.svg":      "image/svg+xml; charset=utf-8",
+		"/feed.xml":      "application/xml; charset=utf-8",
+		"/a.webmanifest": "application/manifest+json; charset=utf-8",
+		"/a.wasm":        "application/wasm",
 		"/.well-known/apple-app-site-association": "application/json; charset=utf-8",
-		"/LICENSE":                                "application/octet-stream",
-		"/a.json/b":                               "application/octet-stream",
-		"/a.":                                     "application/octet-stream",
-		"/a.unknownextension":                     "application/octet-stream",
-		"relative.css":                            "text/css; charset=utf-8",
-		"":                                        "application/octet-stream",
+		"/LICENSE":            "application/octet-stream",
+		"/a.json/b":           "application/octet-stream",
+		"/a.":                 "application/octet-stream",
+		"/a.unknownextension": "application/octet-stream",
+		"relative.css":        "text/css; charset=utf-8",
+		"":                    "application/octet-stream",
 	} {
 		if got := site.ContentType(path); got != want {
 			t.Errorf("ContentType(%q) = %q, want %q", path, got, want)
