@@ -1,15 +1,15 @@
 package controlplane
 
-type manifestCache struct{}
-type uploadSessions struct{}
-type changeHub struct{}
-type lineHub struct{}
+import "context"
+
 type logMeters struct{}
 
-const manifestCacheBytes = 256 << 20
+func newLogMeters() *logMeters { return nil }
 
-func newManifestCache(n int64) *manifestCache { return nil }
-func newUploadSessions() *uploadSessions      { return nil }
-func newChangeHub() *changeHub                { return nil }
-func newLineHub() *lineHub                    { return nil }
-func newLogMeters() *logMeters                { return nil }
+const sweeperLease = "sweeper"
+
+func (s *Service) recoverBuilds(ctx context.Context) error { return nil }
+func (s *Service) runDispatcher(ctx context.Context)       {}
+func (s *Service) runSweeper(ctx context.Context)          {}
+func (s *Service) drain(ctx context.Context) error         { return nil }
+func (s *Service) endBuilder(handle string)                {}

@@ -34,10 +34,12 @@ type Service struct {
 	wakePublisher  chan struct{}
 	wakeSweeper    chan struct{}
 
-	stop    context.CancelFunc
-	stopped chan struct{} // closed when Stop begins
-	running sync.WaitGroup
-	started time.Time
+	stopped  chan struct{} // closed when Stop begins
+	mu       sync.Mutex    // guards stopping, and running against being waited for
+	stopping bool
+	running  sync.WaitGroup
+	cancel   context.CancelFunc // ends the work in the background
+	started  time.Time
 }
 
 // New makes a service. Start begins its work in the background; without it,

@@ -3,6 +3,8 @@ package controlplane
 import (
 	"context"
 	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // Store keeps everything but files and logs, in a database.
@@ -126,7 +128,7 @@ type DeploymentRow struct {
 	WantCommit     string
 	IdempotencyKey string
 	ArchiveSize    int64
-	ArchiveSHA256  string
+	ArchiveKey     string // in the bucket
 
 	NotBefore   time.Time // the dispatcher leaves it until then
 	ClaimedBy   string    // the control plane that looks after it
@@ -187,19 +189,13 @@ type HostRow struct {
 	Role           Role
 	Branch         string
 	Deployment     string
-	Previous       []PreviousRow
+	Previous       []site.Previous
 	TakenSeq       int64 // order of the newest deployment that took it by itself
 	Gone           bool
 	ProtectedUntil time.Time // of a tombstone: for its former owner
 	Generation     int64
 	Published      int64 // the generation that stands in the bucket
 	PublishedAt    time.Time
-}
-
-// PreviousRow is an earlier deployment of a host.
-type PreviousRow struct {
-	Deployment string    `json:"deployment"`
-	Until      time.Time `json:"until"`
 }
 
 // WorkRows are what control planes share their work by.
@@ -210,6 +206,7 @@ type WorkRows interface {
 	Raise(counter string, least int64) (int64, error)
 	// TakeLease takes or prolongs a lease, and reports whether it is held.
 	TakeLease(name, holder string, now, until time.Time) (bool, error)
+	// DropLease gives a lease back; holder "" drops whoever holds it.
 	DropLease(name, holder string) error
 
 	// PutClaim keeps a one-use token of an attempt by its hash.

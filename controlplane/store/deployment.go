@@ -25,7 +25,7 @@ func deploymentColumns(d *controlplane.DeploymentRow) []column {
 		{"retry_of", &d.RetryOf},
 		{"idempotency_key", &d.IdempotencyKey},
 		{"archive_size", &d.ArchiveSize},
-		{"archive_sha256", &d.ArchiveSHA256},
+		{"archive_key", &d.ArchiveKey},
 		{"created_at", instant{&d.CreatedAt}},
 		// What follows can change.
 		{"status", &d.Status},

@@ -62,7 +62,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 func open(path, options string) (*sql.DB, error) {
-	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+	name := "file:" + (&url.URL{Path: path}).EscapedPath()
 	return sql.Open("sqlite", name+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&"+options)
 }
 

@@ -48,7 +48,7 @@ func (t *tx) TakeLease(name, holder string, now, until time.Time) (bool, error) 
 
 // DropLease implements [controlplane.WorkRows].
 func (t *tx) DropLease(name, holder string) error {
-	_, err := t.exec("DELETE FROM leases WHERE name = $1 AND holder = $2", name, holder)
+	_, err := t.exec("DELETE FROM leases WHERE name = $1 AND (holder = $2 OR $2 = '')", name, holder)
 	return err
 }
 

@@ -65,7 +65,7 @@ CREATE TABLE deployments (
     warnings        TEXT NOT NULL, -- []Warning, JSON
     idempotency_key TEXT NOT NULL,
     archive_size    BIGINT NOT NULL,
-    archive_sha256  TEXT NOT NULL,
+    archive_key     TEXT NOT NULL,
     not_before      BIGINT NOT NULL,
     claimed_by      TEXT NOT NULL,
     claim_until     BIGINT NOT NULL,
@@ -95,7 +95,7 @@ CREATE TABLE hosts (
     role            TEXT NOT NULL,
     branch          TEXT NOT NULL,
     deployment_id   TEXT NOT NULL,
-    previous        TEXT NOT NULL, -- []PreviousRow, JSON
+    previous        TEXT NOT NULL, -- []site.Previous, JSON
     taken_seq       BIGINT NOT NULL,
     gone            BIGINT NOT NULL,
     protected_until BIGINT NOT NULL,

@@ -1,0 +1,294 @@
+package controlplane
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// comparedManifests is how many earlier manifests a new one is compared with:
+// for files that are known, and for paths whose bytes changed.
+const comparedManifests = 10
+
+// PutManifest takes a deployment's manifest in, in the encoding of
+// [site.Manifest]. It may be repeated until the deployment is published.
+func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded []byte) error {
+	if len(encoded) > site.MaxManifestSize {
+		return Errorf(CodeTooLarge, "The manifest has %s, the most is %s.", mebibytes(int64(len(encoded))), mebibytes(site.MaxManifestSize))
+	}
+	t, err := s.uploading(ctx, a, id)
+	if err != nil {
+		return err
+	}
+	m, err := site.DecodeManifest(encoded)
+	if err != nil {
+		return Invalid("manifest", "%s", sentence(err.Error()))
+	}
+	if err := s.checkManifest(m); err != nil {
+		return err
+	}
+	if err := setServing(&m.Meta, t.p); err != nil {
+		return err
+	}
+	m.Meta.Source = sourceOf(t.d, m.Meta.Source)
+	if m, err = s.clearImmutable(ctx, t.p.ID, m); err != nil {
+		return err
+	}
+	if encoded, err = m.Encode(); err != nil {
+		return fmt.Errorf("manifest of deployment %s: %w", id, err)
+	}
+	return s.keepManifest(ctx, a, id, m, encoded)
+}
+
+// keepManifest writes the manifest to the bucket. The project's lock keeps a
+// late call from overwriting what was published meanwhile.
+func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.Manifest, encoded []byte) error {
+	t, err := s.uploading(ctx, a, id)
+	if err != nil {
+		return err
+	}
+	unlock, err := s.store.LockProject(ctx, t.p.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if t, err = s.uploading(ctx, a, id); err != nil {
+		return err
+	}
+	key := site.ManifestKey(t.p.ID, id)
+	s.manifests.drop(key)
+	if _, err := s.bucket.Put(ctx, key, bytes.NewReader(encoded), int64(len(encoded)), blob.PutOptions{}); err != nil {
+		return fmt.Errorf("write manifest of deployment %s: %w", id, err)
+	}
+	s.manifests.put(key, m)
+	s.uploads.drop(id)
+	return s.update(ctx, func(tx Tx, n *notes) error {
+		if t, err = s.target(tx, a, id); err != nil {
+			return err
+		}
+		now := s.now()
+		t.d.HasManifest, t.d.HeardAt, t.d.UpdatedAt = true, now, now
+		t.d.Files, t.d.Bytes = m.Len(), m.TotalSize()
+		ok, err := tx.SaveDeployment(t.d, StatusInProgress, t.d.Attempt)
+		if err == nil && !ok {
+			err = Errorf(CodeConflict, "The deployment has ended meanwhile.")
+		}
+		return err
+	})
+}
+
+// checkManifest applies the limits of a deployment and names what is over them.
+func (s *Service) checkManifest(m *site.Manifest) error {
+	limits := s.config.Limits
+	if m.Len() == 0 {
+		return Invalid("manifest", "The deployment has no files.")
+	}
+	if m.Len() > limits.Files {
+		return Invalid("manifest", "The deployment has %d files, the most is %d.", m.Len(), limits.Files)
+	}
+	types := map[string]bool{}
+	for f := range m.Files() {
+		if size := f.Blob(site.Identity).Size(); size > limits.FileBytes {
+			return Invalid("manifest", "The file %s has %s, the most is %s.", f.Path(), mebibytes(size), mebibytes(limits.FileBytes))
+		}
+		t := f.ContentType()
+		if ok, seen := types[t]; !seen {
+			ok = len(t) <= 255 && strings.Contains(t, "/") && printable(t) && isASCII(t)
+			types[t] = ok
+			if !ok {
+				return Invalid("manifest", "The file %s has the content type %q, which is none.", f.Path(), t)
+			}
+		}
+	}
+	if total := m.TotalSize(); total > limits.DeploymentBytes {
+		return Invalid("manifest", "The deployment has %s, the most is %s.", mebibytes(total), mebibytes(limits.DeploymentBytes))
+	}
+	return nil
+}
+
+// setServing decides how a deployment is served: by its mini-vercel.json, or
+// else by the project's settings.
+func setServing(meta *site.Meta, p *ProjectRow) error {
+	meta.HTMLHandling, meta.NotFound = p.HTMLHandling, p.NotFound
+	if meta.Rules.Config == "" {
+		return nil
+	}
+	config, err := site.ParseConfig([]byte(meta.Rules.Config))
+	if err != nil {
+		return Invalid("manifest", "%s", err.Error())
+	}
+	if config.HTMLHandling != "" {
+		meta.HTMLHandling = config.HTMLHandling
+	}
+	if config.NotFound != "" {
+		meta.NotFound = config.NotFound
+	}
+	return nil
+}
+
+// sourceOf is what a manifest says of its origin: for a build, only what its
+// events reported.
+func sourceOf(d *DeploymentRow, said site.Source) site.Source {
+	source := d.Source
+	source.BuiltAt = said.BuiltAt
+	if source.Framework == "" {
+		source.Framework = cut(strings.ToValidUTF8(said.Framework, ""), 100)
+	}
+	return source
+}
+
+// clearImmutable takes the mark off every path whose bytes differ from those of
+// an earlier deployment: browsers would keep the old ones for a year.
+func (s *Service) clearImmutable(ctx context.Context, project string, m *site.Manifest) (*site.Manifest, error) {
+	marked := 0
+	for f := range m.Files() {
+		if f.Immutable() {
+			marked++
+		}
+	}
+	if marked == 0 {
+		return m, nil
+	}
+	earlier, err := s.keptManifests(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	changed := map[int]bool{}
+	for _, old := range earlier {
+		at := 0 // both are sorted by path
+		for f := range m.Files() {
+			if !f.Immutable() {
+				continue
+			}
+			for at < old.Len() && old.File(at).Path() < f.Path() {
+				at++
+			}
+			if at == old.Len() {
+				break
+			}
+			if o := old.File(at); o.Path() == f.Path() && o.Blob(site.Identity).SHA256() != f.Blob(site.Identity).SHA256() {
+				changed[f.Index()] = true
+			}
+		}
+	}
+	if len(changed) == 0 {
+		return m, nil
+	}
+	entries := make([]site.FileEntry, m.Len())
+	for i := range entries {
+		entries[i] = m.File(i).Entry()
+		entries[i].Immutable = entries[i].Immutable && !changed[i]
+	}
+	return site.NewManifest(m.Meta, entries)
+}
+
+// keptManifests returns the newest manifests of a project's ready deployments.
+func (s *Service) keptManifests(ctx context.Context, project string) ([]*site.Manifest, error) {
+	var ids []string
+	err := s.store.View(ctx, func(tx Tx) (err error) {
+		ids, err = tx.KeptManifests(project, false, comparedManifests)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	kept := make([]*site.Manifest, 0, len(ids))
+	for _, id := range ids {
+		m, err := s.manifest(ctx, project, id)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, m)
+	}
+	return kept, nil
+}
+
+// KnownBlobs says which files, by the hash of their bytes, the project's newest
+// deployments have, with their types and variants.
+func (s *Service) KnownBlobs(ctx context.Context, a Actor, projectID string, hashes []site.Hash) ([]site.KnownBlob, error) {
+	if len(hashes) > site.MaxKnownHashes {
+		return nil, Invalid("hashes", "Ask for at most %d at once; these are %d.", site.MaxKnownHashes, len(hashes))
+	}
+	project, err := s.actorProject(ctx, a, projectID)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.keptManifests(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[site.Hash]struct{}, len(hashes))
+	for _, h := range hashes {
+		wanted[h] = struct{}{}
+	}
+	known := []site.KnownBlob{}
+	for _, m := range kept {
+		if len(wanted) == 0 {
+			break
+		}
+		for f := range m.Files() {
+			h := f.Blob(site.Identity).SHA256()
+			if _, ok := wanted[h]; ok {
+				delete(wanted, h)
+				known = append(known, knownBlob(f))
+			}
+		}
+	}
+	return known, nil
+}
+
+func knownBlob(f site.File) site.KnownBlob {
+	k := site.KnownBlob{SHA256: f.Blob(site.Identity).SHA256(), ContentType: f.ContentType()}
+	for _, e := range site.Variants {
+		if f.Has(e) {
+			b := f.Blob(e).Entry()
+			k.Variants = append(k.Variants, site.VariantBlob{Encoding: e.String(), SHA256: b.SHA256, Size: b.Size, Chunks: b.Chunks})
+		}
+	}
+	return k
+}
+
+// actorProject returns the id of the project that an actor may ask about.
+func (s *Service) actorProject(ctx context.Context, a Actor, id string) (project string, err error) {
+	if a.Attempt != nil {
+		if a.Attempt.Project != id || a.Attempt.Detection {
+			return "", Errorf(CodeNotFound, "There is no project %s.", id)
+		}
+		return id, nil
+	}
+	if a.Principal == nil {
+		return "", Errorf(CodeUnauthorized, "Sign in first.")
+	}
+	if err := a.Principal.Allows(ScopeDeploy); err != nil {
+		return "", err
+	}
+	err = s.store.View(ctx, func(tx Tx) error {
+		p, err := ownProject(tx, *a.Principal, id)
+		if err == nil {
+			project = p.ID
+		}
+		return err
+	})
+	return project, err
+}
+
+// mebibytes writes a size for people.
+func mebibytes(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,77 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// manifestCacheBytes bounds the decoded manifests that are kept in memory.
+const manifestCacheBytes = 256 << 20
+
+// manifestCache keeps decoded manifests by their bucket keys.
+type manifestCache struct {
+	mu    sync.Mutex
+	lru   *simplelru.LRU[string, *site.Manifest]
+	bytes int64
+	limit int64
+}
+
+func newManifestCache(limit int64) *manifestCache {
+	c := &manifestCache{limit: limit}
+	// The count never binds: bytes do. The error is for a size below 1.
+	c.lru, _ = simplelru.NewLRU(1<<30, func(_ string, m *site.Manifest) { c.bytes -= m.MemorySize() })
+	return c
+}
+
+func (c *manifestCache) get(key string) *site.Manifest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, _ := c.lru.Get(key)
+	return m
+}
+
+func (c *manifestCache) put(key string, m *site.Manifest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lru.Remove(key)
+	c.lru.Add(key, m)
+	for c.bytes += m.MemorySize(); c.bytes > c.limit && c.lru.Len() > 1; {
+		c.lru.RemoveOldest()
+	}
+}
+
+func (c *manifestCache) drop(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lru.Remove(key)
+}
+
+// manifest returns a deployment's manifest, from memory or from the bucket.
+func (s *Service) manifest(ctx context.Context, project, deployment string) (*site.Manifest, error) {
+	key := site.ManifestKey(project, deployment)
+	if m := s.manifests.get(key); m != nil {
+		return m, nil
+	}
+	o, err := s.bucket.Get(ctx, key, blob.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
+	}
+	defer o.Body.Close()
+	encoded, err := io.ReadAll(io.LimitReader(o.Body, site.MaxManifestSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
+	}
+	m, err := site.DecodeManifest(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
+	}
+	s.manifests.put(key, m)
+	return m, nil
+}

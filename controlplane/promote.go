@@ -1,0 +1,103 @@
+package controlplane
+
+import (
+	"context"
+)
+
+// Promote gives production to a ready deployment, at once. To promote one that
+// is older than another which could have production is a rollback, and pins
+// production: later deployments reach only their own hosts.
+func (s *Service) Promote(ctx context.Context, p Principal, id string, in PromoteInput) (*Deployment, error) {
+	if err := p.Allows(ScopeDeploy); err != nil {
+		return nil, err
+	}
+	unlock, err := s.lockDeployment(ctx, p, id)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return s.changeDeployment(ctx, p, id, func(tx Tx, n *notes, project *ProjectRow, d *DeploymentRow) error {
+		if d.Status != StatusReady {
+			return Errorf(CodeConflict, "Only a READY deployment can be promoted; this one is %s.", d.Status)
+		}
+		now := s.now()
+		newest, err := tx.NewestReady(project.ID, "")
+		if err != nil && CodeOf(err) != CodeNotFound {
+			return err
+		}
+		pinned := newest != nil && newest.Seq > d.Seq
+		err = s.saveHost(tx, project, s.productionHost(project.SubDomain), RoleProduction, func(h *HostRow) bool {
+			pinned = pinned || h.TakenSeq > d.Seq
+			h.TakenSeq = max(h.TakenSeq, d.Seq)
+			h.take(d.ID, now, in.NoGrace)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		if !d.Promoted {
+			d.Promoted, d.UpdatedAt = true, now
+			if ok, err := tx.SaveDeployment(d, d.Status, d.Attempt); err != nil || !ok {
+				return or(err, Errorf(CodeConflict, "The deployment has changed meanwhile."))
+			}
+		}
+		project.Pinned, project.UpdatedAt = pinned, now
+		n.projects, n.publish = append(n.projects, project), true
+		return tx.SaveProject(project)
+	})
+}
+
+// ResumeProject lets production follow again, and gives it to the newest
+// deployment that is its due.
+func (s *Service) ResumeProject(ctx context.Context, p Principal, id string) (*Project, error) {
+	return s.changeProject(ctx, p, id, ScopeDeploy, func(tx Tx, project *ProjectRow, n *notes) error {
+		if !project.Pinned {
+			return nil
+		}
+		project.Pinned = false
+		newest, err := tx.NewestReady(project.ID, "")
+		if CodeOf(err) == CodeNotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n.publish = true
+		n.deployments = append(n.deployments, newest)
+		now := s.now()
+		return s.saveHost(tx, project, s.productionHost(project.SubDomain), RoleProduction, func(h *HostRow) bool {
+			h.TakenSeq = max(h.TakenSeq, newest.Seq)
+			if h.Deployment == newest.ID {
+				return false
+			}
+			h.take(newest.ID, now, false)
+			return true
+		})
+	})
+}
+
+// lockDeployment takes the lock of the project that a deployment belongs to.
+func (s *Service) lockDeployment(ctx context.Context, p Principal, id string) (unlock func(), err error) {
+	project := ""
+	err = s.store.View(ctx, func(tx Tx) error {
+		d, _, err := ownDeployment(tx, p, id)
+		if err == nil {
+			project = d.ProjectID
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.store.LockProject(ctx, project)
+}
+
+// or returns the first error that is one.
+func or(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+package controlplane
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+const (
+	publisherLease   = "publisher"
+	publisherTime    = 15 * time.Second // how long the lease lasts
+	publishBatch     = 500              // hosts and projects of one round
+	publishWriters   = 8                // writes at once
+	publishConflicts = 10               // how often a write is begun anew
+)
+
+// publisher writes what is marked dirty to the bucket: routes and project
+// records first, then the change log's head. It may be interrupted anywhere:
+// whatever was not noted as published is written again, and a record that
+// stands there already is left as it is.
+type publisher struct {
+	s         *Service
+	heldUntil time.Time
+	headAt    time.Time // of the last write of head
+}
+
+// publishOnce publishes one round and reports whether there is more to do.
+func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
+	if held, err := p.hold(ctx); err != nil || !held {
+		return false, err
+	}
+	var hosts []*HostRow
+	var projects []*ProjectRow
+	err = p.s.store.View(ctx, func(tx Tx) (err error) {
+		if hosts, err = tx.DirtyHosts(publishBatch); err != nil {
+			return err
+		}
+		projects, err = tx.DirtyProjects(publishBatch)
+		return err
+	})
+	if err != nil || len(hosts)+len(projects) == 0 {
+		return false, err
+	}
+	if err := p.waitForHead(ctx); err != nil {
+		return false, err
+	}
+	now := p.s.now()
+	changes := make([]site.Change, len(projects)+len(hosts))
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(publishWriters)
+	for i, row := range projects {
+		changes[i] = site.Change{Project: row.ID, Generation: row.Generation}
+		g.Go(func() error { return p.writeProject(within, row) })
+	}
+	for i, row := range hosts {
+		changes[len(projects)+i] = site.Change{Host: row.Host, Generation: row.Generation}
+		g.Go(func() error { return p.writeRoute(within, row, now) })
+	}
+	if err := g.Wait(); err != nil {
+		return true, err
+	}
+	if err := p.appendChanges(ctx, changes); err != nil {
+		return true, err
+	}
+	return len(hosts) == publishBatch || len(projects) == publishBatch, p.note(ctx, hosts, projects, now)
+}
+
+// hold takes the publisher's lease or prolongs it.
+func (p *publisher) hold(ctx context.Context) (held bool, err error) {
+	now := p.s.now()
+	if now.Add(publisherTime / 2).Before(p.heldUntil) {
+		return true, nil
+	}
+	until := now.Add(publisherTime)
+	err = p.s.store.Update(ctx, func(tx Tx) (err error) {
+		held, err = tx.TakeLease(publisherLease, p.s.holder, now, until)
+		return err
+	})
+	if err == nil && held {
+		p.heldUntil = until
+	}
+	return held, err
+}
+
+// waitForHead waits until head may be written again.
+func (p *publisher) waitForHead(ctx context.Context) error {
+	wait := p.s.config.HeadInterval - p.s.config.Now().Sub(p.headAt)
+	if wait <= 0 || p.headAt.IsZero() {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// note keeps what was published, and which deployments are live by that.
+func (p *publisher) note(ctx context.Context, hosts []*HostRow, projects []*ProjectRow, now time.Time) error {
+	return p.s.update(ctx, func(tx Tx, n *notes) error {
+		for _, h := range hosts {
+			if err := tx.HostPublished(h.Host, h.Generation, now); err != nil {
+				return fmt.Errorf("note that host %s is published: %w", h.Host, err)
+			}
+		}
+		for _, row := range projects {
+			if err := tx.ProjectPublished(row.ID, row.Generation); err != nil {
+				return fmt.Errorf("note that project %s is published: %w", row.ID, err)
+			}
+		}
+		live, err := tx.WentLive(p.s.now())
+		if err != nil {
+			return fmt.Errorf("note what is live: %w", err)
+		}
+		for _, id := range live {
+			d, err := tx.Deployment(id)
+			if CodeOf(err) == CodeNotFound {
+				continue // removed meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			n.deployments = append(n.deployments, d)
+		}
+		return nil
+	})
+}
+
+func (p *publisher) writeRoute(ctx context.Context, h *HostRow, now time.Time) error {
+	route := site.Route{Host: h.Host, Project: h.ProjectID, Generation: h.Generation, PublishedAt: now, Gone: h.Gone}
+	if !h.Gone {
+		route.Deployment, route.Environment, route.Previous = h.Deployment, environmentOf(h.Role), h.Previous
+	}
+	err := p.write(ctx, site.RouteKey(h.Host), h.Generation, route)
+	if ahead := (*aheadError)(nil); errors.As(err, &ahead) {
+		return p.redraw(ctx, ahead, func(tx Tx) error {
+			row, err := tx.Host(h.Host)
+			if err != nil || row.Generation >= ahead.stored {
+				return err
+			}
+			if row.Generation, err = tx.Next(CounterGeneration, 1); err != nil {
+				return err
+			}
+			return tx.SaveHost(row)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("write route %s: %w", h.Host, err)
+	}
+	return nil
+}
+
+func (p *publisher) writeProject(ctx context.Context, row *ProjectRow) error {
+	record := site.Project{ID: row.ID, Name: row.Name, Owner: row.UserID, State: row.State, Generation: row.Generation}
+	err := p.write(ctx, site.ProjectKey(row.ID), row.Generation, record)
+	if ahead := (*aheadError)(nil); errors.As(err, &ahead) {
+		return p.redraw(ctx, ahead, func(tx Tx) error {
+			row, err := tx.Project(row.ID)
+			if err != nil || row.Generation >= ahead.stored {
+				return err
+			}
+			if err := dirtyProject(tx, row); err != nil {
+				return err
+			}
+			return tx.SaveProject(row)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("write record of project %s: %w", row.ID, err)
+	}
+	return nil
+}
+
+// aheadError says that the bucket holds a newer record than the row that was to
+// be written: another publisher was faster, or the database is an older one
+// that was restored.
+type aheadError struct{ stored int64 }
+
+func (e *aheadError) Error() string {
+	return fmt.Sprintf("the bucket holds generation %d already", e.stored)
+}
+
+// redraw gives a row that the bucket is ahead of a higher generation, so that
+// the next round writes it.
+func (p *publisher) redraw(ctx context.Context, ahead *aheadError, f func(Tx) error) error {
+	err := p.s.store.Update(ctx, func(tx Tx) error {
+		if _, err := tx.Raise(CounterGeneration, ahead.stored); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+	if err == nil {
+		wake(p.s.wakePublisher)
+	}
+	return err
+}
+
+// write puts a record in the bucket unless it stands there already, guarded by
+// what stands there.
+func (p *publisher) write(ctx context.Context, key string, generation int64, record any) error {
+	body, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	for range publishConflicts {
+		var stored struct {
+			Generation int64 `json:"generation"`
+		}
+		found, etag, err := p.s.readRecord(ctx, key, &stored)
+		if err != nil {
+			return err
+		}
+		if found && stored.Generation == generation {
+			return nil
+		}
+		if found && stored.Generation > generation {
+			return &aheadError{stored.Generation}
+		}
+		_, err = p.s.bucket.Put(ctx, key, bytes.NewReader(body), int64(len(body)), blob.PutOptions{IfMatch: etag, IfNoneMatch: !found})
+		if !errors.Is(err, blob.ErrPrecondition) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w, %d times in a row", blob.ErrPrecondition, publishConflicts)
+}
+
+// appendChanges rewrites the change log's head.
+func (p *publisher) appendChanges(ctx context.Context, changes []site.Change) error {
+	for range publishConflicts {
+		var head site.Head
+		found, etag, err := p.s.readRecord(ctx, site.HeadKey, &head)
+		if err != nil {
+			return fmt.Errorf("append to the change log: %w", err)
+		}
+		head.Append(changes...)
+		body, err := json.Marshal(head)
+		if err != nil {
+			return err
+		}
+		_, err = p.s.bucket.Put(ctx, site.HeadKey, bytes.NewReader(body), int64(len(body)), blob.PutOptions{IfMatch: etag, IfNoneMatch: !found})
+		if err == nil {
+			p.headAt = p.s.config.Now()
+			return nil
+		}
+		if !errors.Is(err, blob.ErrPrecondition) {
+			return fmt.Errorf("append to the change log: %w", err)
+		}
+	}
+	return fmt.Errorf("append to the change log: %w, %d times in a row", blob.ErrPrecondition, publishConflicts)
+}
+
+// maxRecordSize bounds what is read of a record; a full head has some 150 KiB.
+const maxRecordSize = 4 << 20
+
+// readRecord reads a small JSON object of the bucket.
+func (s *Service) readRecord(ctx context.Context, key string, record any) (found bool, etag string, err error) {
+	o, err := s.bucket.Get(ctx, key, blob.GetOptions{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, "", nil
+	}
+	if err != nil {
+		return false, "", err
+	}
+	defer o.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(o.Body, maxRecordSize))
+	if err != nil {
+		return false, "", err
+	}
+	if err := json.Unmarshal(body, record); err != nil {
+		return false, "", fmt.Errorf("%s: %w", key, err)
+	}
+	return true, o.ETag, nil
+}
+
+// adoptBucket raises the counter of generations past the bucket's highest. A
+// database that was behind it was restored from a backup: everything is
+// published again.
+func (s *Service) adoptBucket(ctx context.Context) error {
+	var head site.Head
+	if _, _, err := s.readRecord(ctx, site.HeadKey, &head); err != nil {
+		return fmt.Errorf("read the change log: %w", err)
+	}
+	highest := int64(0)
+	for _, c := range head.Changes {
+		highest = max(highest, c.Generation)
+	}
+	return s.store.Update(ctx, func(tx Tx) error {
+		was, err := tx.Raise(CounterGeneration, highest)
+		if err != nil || was >= highest {
+			return err
+		}
+		s.log.Warn("the bucket is ahead of the database: publishing everything again", "database", was, "bucket", highest)
+		return tx.MarkAllDirty()
+	})
+}

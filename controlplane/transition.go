@@ -1,0 +1,78 @@
+package controlplane
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// MaxAttempts is how many builders one deployment gets at most, where the
+// platform keeps failing it.
+const MaxAttempts = 3
+
+// transitions lists every change of status that there is.
+var transitions = map[Status][]Status{
+	StatusQueued:     {StatusInProgress, StatusCanceled},
+	StatusInProgress: {StatusQueued, StatusReady, StatusFail, StatusCanceled},
+}
+
+// move is a change of a deployment's status.
+type move struct {
+	to     Status
+	reason string
+	// platformFault must be set to take a deployment back into the queue: only
+	// the dispatcher does, and never because of what a build did.
+	platformFault bool
+	edit          func(*DeploymentRow) // what changes with the status
+}
+
+// transit is the one function that changes a deployment's status. The change is
+// a single UPDATE that is guarded by the status and the attempt which d had
+// when it was read.
+func transit(tx Tx, now time.Time, d *DeploymentRow, m move) error {
+	from, attempt := d.Status, d.Attempt
+	if !slices.Contains(transitions[from], m.to) {
+		return Errorf(CodeConflict, "The deployment is %s: it can't become %s.", from, m.to)
+	}
+	switch m.to {
+	case StatusInProgress:
+		d.Attempt++
+		d.StartedAt, d.HeardAt, d.PhaseAt = &now, now, now
+		d.Phase, d.Phases, d.LastSeq, d.HasManifest, d.Reason = "", nil, 0, false, ""
+	case StatusQueued:
+		if !m.platformFault || attempt >= MaxAttempts {
+			return Errorf(CodeConflict, "The deployment can't be taken back into the queue.")
+		}
+		d.Phase, d.Phases, d.HasManifest, d.ClaimedBy, d.ClaimUntil, d.Handle = "", nil, false, "", time.Time{}, ""
+	default:
+		endPhase(d, now)
+		d.EndedAt, d.ClaimedBy, d.ClaimUntil, d.Handle = &now, "", time.Time{}, ""
+	}
+	d.Status, d.Reason, d.UpdatedAt = m.to, m.reason, now
+	if m.edit != nil {
+		m.edit(d)
+	}
+	ok, err := tx.SaveDeployment(d, from, attempt)
+	if err == nil && !ok {
+		err = Errorf(CodeConflict, "The deployment has changed meanwhile.")
+	}
+	return err
+}
+
+// beginPhase ends the phase that d is in and begins another; a phase that it is
+// in already goes on.
+func beginPhase(d *DeploymentRow, p site.Phase, now time.Time) {
+	if d.Phase == p {
+		return
+	}
+	endPhase(d, now)
+	d.Phase, d.PhaseAt, d.UpdatedAt = p, now, now
+	d.Phases = append(d.Phases, PhaseTimes{Phase: p, StartedAt: now})
+}
+
+func endPhase(d *DeploymentRow, now time.Time) {
+	if n := len(d.Phases); n > 0 && d.Phases[n-1].EndedAt == nil {
+		d.Phases[n-1].EndedAt = &now
+	}
+}
