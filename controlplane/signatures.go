@@ -25,7 +25,3 @@ func (s *Service) AuthenticateAttempt(ctx context.Context, bearer string) (Actor
 func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, events []site.Event) (canceled bool, err error) {
 	return false, errLater
 }
-
-func (s *Service) buildEnv(ctx context.Context, project string, env site.Environment) ([]site.EnvVar, error) {
-	return nil, nil
-}

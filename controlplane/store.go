@@ -34,6 +34,8 @@ type Tx interface {
 	DeploymentRows
 	HostRows
 	WorkRows
+	AccountRows
+	EnvVarRows
 }
 
 // ProjectRows are the projects.
