@@ -150,4 +150,3 @@ func (s *Service) Ready(ctx context.Context) map[string]error {
 	}
 	return map[string]error{"database": s.store.Ping(ctx), "logs": s.logs.Ping(ctx), "bucket": err}
 }
-
