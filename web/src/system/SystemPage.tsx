@@ -1,0 +1,74 @@
+import { useQuery } from '@tanstack/react-query'
+import { ShieldAlert, ShieldCheck } from 'lucide-react'
+
+import { queries, queryClient } from '@/api/queries'
+import type { Isolation, SystemPart } from '@/api/types'
+import { PageTitle, Section } from '@/shell/PageTitle'
+import { Loaded, SkeletonRows } from '@/ui/Loaded'
+import { StatusShape } from '@/ui/StatusMark'
+
+export function loader() {
+  void queryClient.prefetchQuery(queries.system())
+  return null
+}
+
+export function Component() {
+  const system = useQuery(queries.system())
+  return (
+    <div className="page flex max-w-3xl! flex-col gap-8">
+      <PageTitle title="System" />
+      <Loaded query={system} what="the state of the system" skeleton={<SkeletonRows rows={4} />}>
+        {({ parts, isolation, version }) => (
+          <>
+            <Section
+              title="Parts"
+              aside={<span className="text-sm text-ink-3">Version {version}</span>}
+            >
+              <ul className="divide-y divide-line card">
+                {parts.map((part) => (
+                  <PartRow key={part.name} part={part} />
+                ))}
+              </ul>
+            </Section>
+            <IsolationCard isolation={isolation} />
+          </>
+        )}
+      </Loaded>
+    </div>
+  )
+}
+
+function PartRow({ part: { name, status, detail } }: { part: SystemPart }) {
+  const ok = status === 'ok'
+  return (
+    <li className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 py-3">
+      <StatusShape status={ok ? 'READY' : 'FAIL'} />
+      <span className="font-medium capitalize">{name}</span>
+      <span className={ok ? 'text-ink-2' : 'text-bad'}>{ok ? 'Working' : 'Not working'}</span>
+      {detail && <span className="ml-auto min-w-0 text-sm break-words text-ink-3">{detail}</span>}
+    </li>
+  )
+}
+
+function IsolationCard({ isolation: { mode, network, warnings } }: { isolation: Isolation }) {
+  const safe = warnings.length === 0
+  const Icon = safe ? ShieldCheck : ShieldAlert
+  return (
+    <Section title="Isolation of builds">
+      <div className="flex gap-3 card p-5">
+        <Icon size={20} className={safe ? 'text-ok' : 'text-warn'} aria-hidden />
+        <div className="flex min-w-0 flex-col gap-2">
+          <p>
+            Commands run in <span className="font-medium">{mode}</span>, network:{' '}
+            <span className="font-medium">{network}</span>.
+          </p>
+          {warnings.map((warning) => (
+            <p key={warning} className="text-ink-2">
+              {warning}
+            </p>
+          ))}
+        </div>
+      </div>
+    </Section>
+  )
+}
