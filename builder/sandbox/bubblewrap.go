@@ -1,0 +1,308 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// insideID is the user id that a command sees when an ordinary user builds.
+const insideID = 1000
+
+// setupTimeout bounds what happens before a command starts.
+const setupTimeout = 20 * time.Second
+
+// errSetUp is followed by what bubblewrap says.
+var errSetUp = errors.New("bubblewrap could not set up its namespaces")
+
+// child is a command that has been started.
+type child struct {
+	// wait returns the exit code when the command itself has ended.
+	wait func() (int, error)
+	// kill ends the command and everything it has started. It may be called
+	// at any time and more than once.
+	kill func()
+	// release returns when nothing is left, after wait.
+	release func() error
+}
+
+// extraProcesses are the sandbox's own processes in a command's group.
+func (s *Sandbox) extraProcesses() int {
+	if s.isolation.Mode == ModeBubblewrap {
+		return 1 // the init of the process namespace
+	}
+	return 0
+}
+
+// startBubblewrap starts the command in namespaces. It waits at a gate behind
+// them until its limits are set and its network is closed to what it must not
+// reach; then nothing that the command does can undo either.
+func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, out *output) (*child, error) {
+	ownNetwork := s.isolation.Network || !c.Network
+	files := &descriptors{}
+	defer files.close()
+	v, err := s.view(c, ownNetwork, files)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	statusOut, statusIn, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	gateOut, gateIn, err := os.Pipe()
+	if err != nil {
+		statusOut.Close()
+		statusIn.Close()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	defer gateIn.Close()
+	args := []string{
+		"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "build",
+		"--die-with-parent", "--new-session",
+		"--json-status-fd", strconv.Itoa(files.add(statusIn)),
+		"--block-fd", strconv.Itoa(files.add(gateOut)),
+	}
+	if ownNetwork {
+		args = append(args, "--unshare-net")
+	}
+	command, dir := c.Args, path.Join(insideWorkspace, c.Dir)
+	if s.user.id != 0 {
+		// Root needs no user namespace, and the command's user could not
+		// pass a workspace's parent folders: so bubblewrap builds the view
+		// with root's rights, and these go before the command starts.
+		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP")
+		// Without its rights root may be kept out of the directory, too.
+		command = append(append(s.user.dropRights(), "/bin/sh", "-c", `cd "$0" && unset OLDPWD && exec "$@"`, dir), c.Args...)
+	} else {
+		args = append(args, "--chdir", dir)
+		args = append(args, "--unshare-user", "--disable-userns", "--uid", strconv.Itoa(insideID), "--gid", strconv.Itoa(insideID))
+	}
+	args = append(args, v.args...)
+	for _, pair := range s.environment(c) {
+		name, value, _ := strings.Cut(pair, "=")
+		args = append(args, "--setenv", name, value)
+	}
+	// The process list shows bubblewrap's arguments on both sides: hand over
+	// the machine's paths and the environment by descriptor.
+	argsNumber, err := files.data("arguments", strings.Join(args, "\x00")+"\x00")
+	if err != nil {
+		statusOut.Close()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+
+	cmd := exec.Command(s.isolation.bwrap, append([]string{"--args", strconv.Itoa(argsNumber), "--"}, command...)...)
+	cmd.Env = []string{} // not nil, which would inherit: the command can read its init's
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = out.stdout, out.stderr
+	cmd.ExtraFiles = files.list
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		statusOut.Close()
+		return nil, fmt.Errorf("sandbox: start bubblewrap: %w", err)
+	}
+	files.close()
+	b := &bubblewrap{cmd: cmd, status: statusOut, group: group, init: -1}
+	if err := b.setUp(ctx, s, c); err != nil {
+		b.kill()
+		_, _ = b.wait()
+		return nil, errors.Join(fmt.Errorf("sandbox: %w", err), b.release())
+	}
+	if _, err := gateIn.Write([]byte{1}); err != nil {
+		b.kill()
+		_, _ = b.wait()
+		return nil, errors.Join(fmt.Errorf("sandbox: open the gate: %w", err), b.release())
+	}
+	return &child{wait: b.wait, kill: b.kill, release: b.release}, nil
+}
+
+// bubblewrap is one that runs: the process outside, and the init inside.
+type bubblewrap struct {
+	cmd     *exec.Cmd
+	status  *os.File
+	reader  *json.Decoder
+	group   *group
+	network *network
+	mu      sync.Mutex
+	init    int // a descriptor of the inner init process; -1 if none
+	waited  bool
+}
+
+// bubblewrapStatus are the documents that bubblewrap writes, one after the other.
+type bubblewrapStatus struct {
+	ChildPID *int `json:"child-pid"`
+	ExitCode *int `json:"exit-code"`
+}
+
+// setUp brings everything in place while the command waits at the gate.
+func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command) error {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, b.kill)()
+	b.reader = json.NewDecoder(bufio.NewReader(b.status))
+	var status bubblewrapStatus
+	if err := b.reader.Decode(&status); err != nil || status.ChildPID == nil {
+		return errSetUp
+	}
+	pid := *status.ChildPID
+	init, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("watch the command: %w", err)
+	}
+	b.mu.Lock()
+	b.init = init
+	b.mu.Unlock()
+	if err := b.group.add(pid); err != nil {
+		return err
+	}
+	if err := s.limits.apply(pid, b.group, s.user.id != 0, s.extraProcesses()); err != nil {
+		return err
+	}
+	if s.isolation.Network && c.Network {
+		blocked := append(machineAddresses(), s.config.Blocked...)
+		if b.network, err = startNetwork(ctx, pid, s.user.id == 0, blocked); err != nil {
+			return fmt.Errorf("give the command a network: %w", err)
+		}
+	}
+	return ctx.Err()
+}
+
+// kill ends the init, with which the kernel ends all of its namespace.
+func (b *bubblewrap) kill() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.init >= 0 {
+		_ = unix.PidfdSendSignal(b.init, unix.SIGKILL, nil, 0)
+	} else if !b.waited {
+		_ = b.cmd.Process.Kill()
+	}
+}
+
+// wait takes the exit code from the status: bubblewrap's own would not tell a
+// command that failed from a sandbox that did.
+func (b *bubblewrap) wait() (int, error) {
+	exitCode := -1
+	for {
+		var status bubblewrapStatus
+		if b.reader.Decode(&status) != nil {
+			break
+		}
+		if status.ExitCode != nil {
+			exitCode = *status.ExitCode
+		}
+	}
+	waitErr := b.cmd.Wait()
+	b.mu.Lock()
+	b.waited = true
+	b.mu.Unlock()
+	if exitCode >= 0 {
+		return exitCode, nil
+	}
+	if b.cmd.ProcessState.Exited() && b.cmd.ProcessState.ExitCode() < 128 {
+		return -1, fmt.Errorf("sandbox: %w", errSetUp)
+	}
+	return 128 + int(syscall.SIGKILL), ignoreExit(waitErr)
+}
+
+// release waits for the end of the inner init, which comes after that of
+// every other process in its namespace.
+func (b *bubblewrap) release() error {
+	b.status.Close()
+	b.mu.Lock()
+	init := b.init
+	b.init, b.waited = -1, true
+	b.mu.Unlock()
+	var err error
+	if init >= 0 {
+		_ = unix.PidfdSendSignal(init, unix.SIGKILL, nil, 0)
+		err = waitPidfd(init)
+		unix.Close(init)
+	}
+	b.group.kill()
+	return errors.Join(err, b.network.close())
+}
+
+// waitPidfd returns when the process has ended.
+func waitPidfd(fd int) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(poll, int(time.Until(deadline).Milliseconds())+1)
+		switch {
+		case n > 0:
+			return nil
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return err
+		case time.Now().After(deadline):
+			return errors.New("sandbox: a process would not end")
+		}
+	}
+}
+
+func ignoreExit(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
+}
+
+// descriptors are the files that a child inherits, from number 3 on.
+type descriptors struct{ list []*os.File }
+
+func (d *descriptors) add(f *os.File) int {
+	d.list = append(d.list, f)
+	return 2 + len(d.list)
+}
+
+// data adds a file in memory that holds the text.
+func (d *descriptors) data(name, text string) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return 0, fmt.Errorf("make a file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := io.Copy(f, bytes.NewReader([]byte(text))); err != nil {
+		f.Close()
+		return 0, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		f.Close()
+		return 0, err
+	}
+	return d.add(f), nil
+}
+
+// keepInherited keeps from commands the descriptors that the builder was itself
+// started with. Those that it opened are kept back by Go.
+func keepInherited() error {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("list the open files: %w", err)
+	}
+	for _, entry := range open {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+func (d *descriptors) close() {
+	for _, f := range d.list {
+		f.Close()
+	}
+}

@@ -1,0 +1,2 @@
+package sandbox
+func buildUntilKilled() int { return 1}
