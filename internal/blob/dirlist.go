@@ -45,7 +45,7 @@ func (l *lister) list(dir string) bool {
 	if err := l.ctx.Err(); err != nil {
 		return l.fail(err)
 	}
-	f, err := l.dir.root.Open(strings.TrimSuffix(objectsDir+"/"+dir, "/"))
+	f, err := l.dir.root.OpenFile(strings.TrimSuffix(objectsDir+"/"+dir, "/"), os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return true
 	}
