@@ -1,0 +1,125 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// writeTime is how long a client may take to accept one event.
+const writeTime = 15 * time.Second
+
+// stream writes server-sent events (WHATWG HTML, section 9.2) to one client.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	buffer  bytes.Buffer
+}
+
+// event is one message of a stream.
+type event struct {
+	ID   string // what Last-Event-ID names; none: the one before stays
+	Name string
+	Data any // as JSON
+}
+
+// source is what a stream follows: next returns false when it has ended.
+type source[T any] struct {
+	c    <-chan T
+	show func(T) (events []event, last bool)
+}
+
+// serveEvents answers with a stream. Everything that can be refused must have
+// been: the status is 200 from here on.
+func serveEvents[T any](a *API, src source[T]) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		_, w := humago.Unwrap(hc)
+		s := &stream{w: w, control: http.NewResponseController(w)}
+		h := w.Header()
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Accel-Buffering", "no") // proxies would hold events back
+		w.WriteHeader(http.StatusOK)
+		// Told at once, so that a page knows that it is connected.
+		if !s.comment("hello") {
+			return
+		}
+		follow(a, hc, s, src)
+	}}
+}
+
+func follow[T any](a *API, hc huma.Context, s *stream, src source[T]) {
+	alive := time.NewTicker(a.KeepAlive)
+	defer alive.Stop()
+	for {
+		select {
+		case v, ok := <-src.c:
+			if !ok {
+				return
+			}
+			// What waits already goes out in one write.
+			for range 256 {
+				events, last := src.show(v)
+				for _, e := range events {
+					if s.add(e) != nil {
+						return
+					}
+				}
+				if last {
+					s.flush()
+					return
+				}
+				if len(src.c) == 0 || s.buffer.Len() > 64<<10 {
+					break
+				}
+				if v, ok = <-src.c; !ok {
+					s.flush()
+					return
+				}
+			}
+			if !s.flush() {
+				return
+			}
+		case <-alive.C:
+			if !s.comment("alive") {
+				return
+			}
+		case <-a.Draining:
+			return
+		case <-hc.Context().Done():
+			return
+		}
+	}
+}
+
+// add puts an event into the buffer. JSON has no line breaks outside of
+// strings, and none in them.
+func (s *stream) add(e event) error {
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return err
+	}
+	if e.ID != "" {
+		fmt.Fprintf(&s.buffer, "id: %s\n", e.ID)
+	}
+	fmt.Fprintf(&s.buffer, "event: %s\ndata: %s\n\n", e.Name, data)
+	return nil
+}
+
+func (s *stream) comment(text string) bool {
+	fmt.Fprintf(&s.buffer, ": %s\n\n", text)
+	return s.flush()
+}
+
+// flush sends the buffer and reports whether the client is still there.
+func (s *stream) flush() bool {
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := s.w.Write(s.buffer.Bytes())
+	s.buffer.Reset()
+	return err == nil && s.control.Flush() == nil
+}

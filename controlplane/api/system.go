@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
+)
+
+// Isolation says how builds are kept apart from this machine.
+type Isolation struct {
+	Mode     string   `json:"mode" doc:"What the commands of a build run in."`
+	Network  string   `json:"network" doc:"What they reach."`
+	Warnings []string `json:"warnings" doc:"What this machine can't do; empty: nothing is missing."`
+}
+
+// System is what the parts say of themselves.
+type System struct {
+	Version   string       `json:"version"`
+	StartedAt time.Time    `json:"startedAt"`
+	Parts     []SystemPart `json:"parts"`
+	Isolation Isolation    `json:"isolation"`
+}
+
+// SystemPart is one part that the control plane depends on.
+type SystemPart struct {
+	Name   string `json:"name"`
+	Status string `json:"status" enum:"ok,failed"`
+	Detail string `json:"detail,omitempty"`
+}
+
+type healthBody struct {
+	Status string `json:"status" enum:"ok"`
+}
+
+type readyBody struct {
+	Status string       `json:"status" enum:"ok"`
+	Parts  []SystemPart `json:"parts"`
+}
+
+// readyTime is how long the parts have to answer.
+const readyTime = 5 * time.Second
+
+func (a *API) registerSystem() {
+	register(a, endpoint{
+		id: "getHealth", method: http.MethodGet, path: "/health", tag: "System", summary: "Is the process alive?",
+		public: true, rate: rateNone,
+	}, func(context.Context, *empty) (*bodyOutput[healthBody], error) {
+		return answer(healthBody{"ok"}, nil)
+	})
+	register(a, endpoint{
+		id: "getReady", method: http.MethodGet, path: "/ready", tag: "System", summary: "Does everything that it depends on answer?",
+		about:  "503 names what does not.",
+		public: true, rate: rateNone,
+	}, a.ready)
+	register(a, endpoint{
+		id: "getSystem", method: http.MethodGet, path: "/system", tag: "System", summary: "The health of each part, versions, isolation",
+		scope: controlplane.ScopeRead, rate: rateGeneral,
+	}, a.system)
+}
+
+func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], error) {
+	parts := a.parts(ctx)
+	p := problem(http.StatusServiceUnavailable, "Something that the control plane depends on does not answer.")
+	for _, part := range parts {
+		if part.Status != "ok" {
+			p.Errors = append(p.Errors, controlplane.FieldError{Field: part.Name, Message: "does not answer"})
+		}
+	}
+	if len(p.Errors) > 0 {
+		p.header.Set("Retry-After", "5")
+		return nil, p
+	}
+	return answer(readyBody{Status: "ok", Parts: parts}, nil)
+}
+
+func (a *API) system(ctx context.Context, _ *empty) (*bodyOutput[System], error) {
+	return answer(System{Version: a.Version, StartedAt: a.started.UTC(), Parts: a.parts(ctx), Isolation: a.Isolation}, nil)
+}
+
+// parts asks every part. Why one does not answer is for the log alone.
+func (a *API) parts(ctx context.Context) []SystemPart {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	states := a.Service.Ready(ctx)
+	parts := []SystemPart{}
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		part := SystemPart{Name: name, Status: "ok"}
+		if err := states[name]; err != nil {
+			part.Status, part.Detail = "failed", "It does not answer; the log of the control plane says why."
+			a.Log.WarnContext(ctx, "part does not answer", slog.String("part", name), slog.Any("error", err))
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
