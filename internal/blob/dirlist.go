@@ -53,7 +53,8 @@ func (l *lister) list(dir string) bool {
 		return l.fail(err)
 	}
 	defer f.Close()
-	names, err := l.names(f, dir)
+	fd := int(f.Fd())
+	names, err := l.names(fd, dir)
 	if err != nil {
 		return l.fail(err)
 	}
@@ -66,7 +67,7 @@ func (l *lister) list(dir string) bool {
 			continue
 		}
 		var st unix.Stat_t
-		err := ignoringEINTR(func() error { return unix.Fstatat(int(f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+		err := ignoringEINTR(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !isRegular(&st) {
 			continue // deleted since the directory was read
 		}
@@ -82,7 +83,14 @@ func (l *lister) list(dir string) bool {
 
 // names returns the entries of a directory that matter, in the order of their
 // keys. Those of directories end in a slash, which sorts "a-b" before "a/b".
-func (l *lister) names(f *os.File, dir string) ([]string, error) {
+func (l *lister) names(fd int, dir string) ([]string, error) {
+	// A file that came from an os.Root would stat every entry here already.
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), dir)
+	defer f.Close()
 	entries, err := f.ReadDir(-1)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
