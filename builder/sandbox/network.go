@@ -31,6 +31,7 @@ var blockedAlways = []string{
 	"0.0.0.0/8",
 	"10.0.0.0/8",         // RFC 1918
 	"100.64.0.0/10",      // RFC 6598, carriers; metadata on some clouds
+	"127.0.0.0/8",        // slirp4netns would pass it on, from a socket bound to the device
 	"168.63.129.16/32",   // Azure's metadata
 	"169.254.0.0/16",     // link-local, most clouds' metadata
 	"172.16.0.0/12",      // RFC 1918

@@ -1,0 +1,156 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+const mib = 1 << 20
+
+// eat makes Node hold so many MiB that are really used.
+func eat(mebibytes int) []string {
+	return []string{"node", "-e", fmt.Sprintf("const b=[];for(let i=0;i<%d;i++)b.push(Buffer.alloc(1048576,1));console.log('ate',b.length)", mebibytes)}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	need(t, "node")
+	if groupParents().memory == "" {
+		lack(t, "no memory control group can be made here")
+	}
+	limits := Limits{MemoryBytes: 300 * mib}
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			s, _ := openMode(t, mode, limits)
+			out, result := shell(t, s, "", func(c *Command) { c.Args = eat(100) })
+			if result.ExitCode != 0 || result.Exceeded != "" || limits.Explain(result) != "" || !strings.Contains(out, "ate 100") {
+				t.Errorf("below the limit: %+v, %s", result, out)
+			}
+			if result.PeakMemoryBytes < 100*mib || result.PeakMemoryBytes > limits.MemoryBytes {
+				t.Errorf("the peak was %d", result.PeakMemoryBytes)
+			}
+			_, result = shell(t, s, "", func(c *Command) { c.Args = eat(600) })
+			if result.ExitCode == 0 || result.Exceeded != LimitMemory {
+				t.Errorf("above the limit: %+v", result)
+			}
+			if got := limits.Explain(result); got != "out of memory: the build used more than 300 MiB" {
+				t.Errorf("the reason is %q", got)
+			}
+			// Several processes count together, and the end of one is the end of all.
+			_, result = shell(t, s, "", func(c *Command) {
+				c.Args = []string{"sh", "-c", `"$@" & "$@" & "$@" & wait; sleep 60`, "sh"}
+				c.Args = append(c.Args, eat(150)...)
+			})
+			if result.Exceeded != LimitMemory || result.Duration > 30*time.Second {
+				t.Errorf("together above the limit: %+v", result)
+			}
+		})
+	}
+}
+
+func TestMemoryLimitWithoutControlGroup(t *testing.T) {
+	need(t, "node")
+	s, _ := openMode(t, ModeNone, Limits{})
+	s.limits.MemoryBytes = 1 // not applied: the group is an empty one, below
+	run := func(limit int64, mebibytes int) int {
+		_, result := shell(t, s, "", func(c *Command) {
+			c.Args = append([]string{"prlimit", fmt.Sprintf("--data=%d", limit)}, eat(mebibytes)...)
+		})
+		return result.ExitCode
+	}
+	s.limits.MemoryBytes = 0
+	if code := run(1024*mib, 100); code != 0 {
+		t.Errorf("Node does not run below a limit on data: exit code %d", code)
+	}
+	if code := run(1024*mib, 2000); code == 0 {
+		t.Error("Node runs above a limit on data")
+	}
+}
+
+func TestProcessLimit(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			if mode == ModeNone && groupParents().pids == "" {
+				t.Skip("the limit counts other processes of the user, too")
+			}
+			limits := Limits{Processes: 20}
+			s, _ := openMode(t, mode, limits)
+			children := func(n int) Result {
+				_, result := shell(t, s, fmt.Sprintf("for i in $(seq %d); do sleep 0.2 & done; wait; exit 0", n))
+				return result
+			}
+			// The shell itself is one, and seq is gone by then.
+			if result := children(19); result.ExitCode != 0 || result.Exceeded != "" {
+				t.Errorf("at the limit: %+v", result)
+			}
+			result := children(20)
+			if result.ExitCode == 0 {
+				t.Errorf("above the limit: %+v", result)
+			}
+			if groupParents().pids != "" && limits.Explain(result) != "too many processes: the build started more than 20 at once" {
+				t.Errorf("the reason is %q", limits.Explain(result))
+			}
+		})
+	}
+}
+
+func TestForkBombIsContained(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			if mode == ModeNone && groupParents().pids == "" {
+				t.Skip("nothing contains it here")
+			}
+			s, _ := openMode(t, mode, Limits{Processes: 50})
+			_, result := shell(t, s, "bomb() { bomb & bomb; }; (bomb) 2>/dev/null & sleep 0.3; exit 4")
+			if result.ExitCode != 4 && result.Exceeded != LimitProcesses {
+				t.Errorf("got %+v", result)
+			}
+		})
+	}
+}
+
+func TestFileSizeLimit(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			limits := Limits{FileSizeBytes: mib}
+			s, _ := openMode(t, mode, limits)
+			if out, result := shell(t, s, "head -c 1048576 /dev/zero > f"); result.ExitCode != 0 {
+				t.Errorf("at the limit: %+v %s", result, out)
+			}
+			_, result := shell(t, s, "head -c 1048577 /dev/zero > f")
+			if got := limits.Explain(result); got != "file too large: the build wrote a file of more than 1 MiB" {
+				t.Errorf("above the limit: %+v, %q", result, got)
+			}
+		})
+	}
+}
+
+func TestWorkspaceLimit(t *testing.T) {
+	const script = `n=$1; dir=$2; mkdir -p $dir; i=0; while [ $i -lt $n ]; do head -c 1048576 /dev/zero > $dir/f$i; i=$((i+1)); done; ln $dir/f0 $dir/again; sleep "$3"`
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			limits := Limits{WorkspaceBytes: 10 * mib}
+			s, _ := openMode(t, mode, limits)
+			run := func(mebibytes, dir, sleep string) Result {
+				_, result := shell(t, s, script, func(c *Command) { c.Args = append(c.Args, "sh", mebibytes, dir, sleep) })
+				return result
+			}
+			if result := run("8", s.Path(), "1.2"); result.ExitCode != 0 {
+				t.Errorf("below the limit: %+v", result)
+			}
+			// Its home counts as well, and a folder that it closes to itself.
+			home := s.home()
+			if mode == ModeBubblewrap {
+				home = insideHome
+			}
+			_, result := shell(t, s, script+"", func(c *Command) {
+				c.Args = append(c.Args, "sh", "4", home+"/cache", "0; chmod 000 "+home+"/cache; sleep 60")
+				c.Args[2] = strings.ReplaceAll(script, `sleep "$3"`, "chmod 000 $dir; exec sleep 60")
+			})
+			if got := limits.Explain(result); got != "out of disk space: the build wrote more than 10 MiB" || result.Duration > 30*time.Second {
+				t.Errorf("above the limit: %+v, %q", result, got)
+			}
+		})
+	}
+}
