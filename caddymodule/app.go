@@ -1,0 +1,147 @@
+package caddymodule
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mini-vercel/mini-vercel/internal/edge"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App follows a bucket and holds what the handlers need from it: routes,
+// manifests and the contents of files. It outlives reloads: as long as the
+// bucket stays the same, nothing is forgotten.
+type App struct {
+	// The directory that is the bucket. Required.
+	Bucket string `json:"bucket,omitempty"`
+
+	// The domain below which every project has its hosts. A host below it that
+	// is not known gets a page that says so; any other, 421. Required.
+	BaseDomain string `json:"base_domain,omitempty"`
+
+	// The directory where known routes, project records and manifests are kept,
+	// so that a restart while the bucket is away still serves. Default: below
+	// Caddy's data directory.
+	StateDir string `json:"state_dir,omitempty"`
+
+	// How many bytes the files in state_dir may have together. Default: 1 GiB.
+	StateSize int64 `json:"state_size,omitempty"`
+
+	// How many bytes of files' contents are held in memory. Default: 256 MiB.
+	CacheMemory int64 `json:"cache_memory,omitempty"`
+
+	// How many bytes of manifests are held in memory. Default: 128 MiB.
+	CacheManifests int64 `json:"cache_manifests,omitempty"`
+
+	// How many bytes of prepared response heads are held in memory. Default: 32 MiB.
+	CachePages int64 `json:"cache_pages,omitempty"`
+
+	// How many hosts' routes are held in memory. Default: 100,000.
+	CacheRoutes int `json:"cache_routes,omitempty"`
+
+	// The time between two looks at the change log: how soon a deployment is
+	// seen. Default: 100 ms.
+	PollInterval caddy.Duration `json:"poll_interval,omitempty"`
+
+	// The longest time of one read of the bucket. Default: 10 s.
+	ReadTimeout caddy.Duration `json:"read_timeout,omitempty"`
+
+	// How many hosts that are not known are looked up in the bucket in one
+	// second; beyond, they get 503. Default: 200.
+	UnknownHostsPerSecond int `json:"unknown_hosts_per_second,omitempty"`
+
+	shared   *shared // nil until Provision succeeded
+	registry *prometheus.Registry
+}
+
+// appID is where the app's configuration stands among the apps.
+const appID = "mini_vercel"
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appID, New: func() caddy.Module { return new(App) }}
+}
+
+// Provision checks the settings and takes the state that is shared with the
+// configuration before and after this one. It reads and writes nothing:
+// validating a configuration provisions it too.
+func (a *App) Provision(ctx caddy.Context) error {
+	if a.Bucket == "" {
+		return fmt.Errorf("%s: bucket is not set: name the directory that is the bucket", appID)
+	}
+	if base, err := site.NormalHost(a.BaseDomain); err != nil || base != a.BaseDomain {
+		return fmt.Errorf("%s: base_domain %q: use a domain name in lower case, without scheme and port", appID, a.BaseDomain)
+	}
+	for name, value := range map[string]int64{
+		"state_size": a.StateSize, "cache_memory": a.CacheMemory, "cache_manifests": a.CacheManifests, "cache_pages": a.CachePages,
+		"cache_routes": int64(a.CacheRoutes), "poll_interval": int64(a.PollInterval), "read_timeout": int64(a.ReadTimeout),
+		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond),
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s: %s must not be negative", appID, name)
+		}
+	}
+	if a.PollInterval == 0 {
+		a.PollInterval = caddy.Duration(100 * time.Millisecond)
+	}
+	if a.StateDir == "" {
+		a.StateDir = filepath.Join(caddy.AppDataDir(), "mini-vercel", "edge")
+	}
+	s, err := acquire(a, ctx.Slogger())
+	if err != nil {
+		return fmt.Errorf("%s: %w", appID, err)
+	}
+	a.shared, a.registry = s, ctx.GetMetricsRegistry()
+	return nil
+}
+
+// Start opens the bucket, or brings the edge that has it open to this
+// configuration's sizes, and puts its metrics into this configuration's
+// registry.
+func (a *App) Start() error {
+	e, err := a.shared.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", appID, err)
+	}
+	e.Adjust(a.sizes(), a.pace())
+	return register(a.registry, e.Metrics().Collectors())
+}
+
+// Stop does nothing: the configuration that comes next may use the same edge.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the shared state back.
+func (a *App) Cleanup() error {
+	if a.shared == nil {
+		return nil
+	}
+	err := a.shared.release()
+	a.shared = nil
+	return err
+}
+
+func (a *App) sizes() edge.Sizes {
+	return edge.Sizes{
+		ChunkBytes: a.CacheMemory, ManifestBytes: a.CacheManifests, PageBytes: a.CachePages,
+		Routes: a.CacheRoutes, StateBytes: a.StateSize,
+	}
+}
+
+func (a *App) pace() edge.Pace {
+	return edge.Pace{
+		Poll: time.Duration(a.PollInterval), ReadTimeout: time.Duration(a.ReadTimeout), UnknownPerSecond: a.UnknownHostsPerSecond,
+	}
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

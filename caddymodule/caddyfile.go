@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption(appID, parseGlobalOption)
+	httpcaddyfile.RegisterHandlerDirective(appID, parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder(appID, httpcaddyfile.Before, "file_server")
+}
+
+// parseGlobalOption makes the app of the global option.
+// See [App.UnmarshalCaddyfile] for the syntax.
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Errf("the global option %s is there twice", appID)
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: appID, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile fills the app from its global option:
+//
+//	mini_vercel {
+//	    bucket                   <directory>
+//	    base_domain              <domain>
+//	    state_dir                <directory>
+//	    state_size               <size>
+//	    cache_memory             <size>
+//	    cache_manifests          <size>
+//	    cache_pages              <size>
+//	    cache_routes             <count>
+//	    poll_interval            <duration>
+//	    read_timeout             <duration>
+//	    unknown_hosts_per_second <count>
+//	}
+//
+// Sizes are in bytes or with a unit, such as 256MiB. bucket and base_domain are
+// required.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := map[string]bool{}
+	for d.NextBlock(0) {
+		name := d.Val()
+		if seen[name] {
+			return d.Errf("%s is there twice", name)
+		}
+		seen[name] = true
+		var value string
+		if !d.Args(&value) || d.NextArg() {
+			return d.ArgErr()
+		}
+		if err := a.set(d, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
+	switch name {
+	case "bucket":
+		a.Bucket = value
+	case "base_domain":
+		a.BaseDomain = value
+	case "state_dir":
+		a.StateDir = value
+	case "state_size":
+		return setSize(d, name, value, &a.StateSize)
+	case "cache_memory":
+		return setSize(d, name, value, &a.CacheMemory)
+	case "cache_manifests":
+		return setSize(d, name, value, &a.CacheManifests)
+	case "cache_pages":
+		return setSize(d, name, value, &a.CachePages)
+	case "cache_routes":
+		return setCount(d, name, value, &a.CacheRoutes)
+	case "poll_interval":
+		return setDuration(d, name, value, &a.PollInterval)
+	case "read_timeout":
+		return setDuration(d, name, value, &a.ReadTimeout)
+	case "unknown_hosts_per_second":
+		return setCount(d, name, value, &a.UnknownHostsPerSecond)
+	default:
+		return d.Errf("unknown option %q of %s", name, appID)
+	}
+	return nil
+}
+
+func setSize(d *caddyfile.Dispenser, name, value string, into *int64) error {
+	size, err := humanize.ParseBytes(value)
+	if err != nil || size == 0 || size > 1<<50 || strings.HasPrefix(value, "-") {
+		return d.Errf("%s %s: use a size such as 256MiB", name, value)
+	}
+	*into = int64(size)
+	return nil
+}
+
+func setCount(d *caddyfile.Dispenser, name, value string, into *int) error {
+	count, err := strconv.Atoi(value)
+	if err != nil || count <= 0 {
+		return d.Errf("%s %s: use a number above 0", name, value)
+	}
+	*into = count
+	return nil
+}
+
+func setDuration(d *caddyfile.Dispenser, name, value string, into *caddy.Duration) error {
+	duration, err := caddy.ParseDuration(value)
+	if err != nil || duration <= 0 {
+		return d.Errf("%s %s: use a duration such as 100ms", name, value)
+	}
+	*into = caddy.Duration(duration)
+	return nil
+}
+
+// parseDirective makes the handler of the directive, which takes no arguments:
+//
+//	mini_vercel [<matcher>]
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile reads the directive, which has neither arguments nor a
+// block.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Errf("%s has no options here; they stand in the global option of that name", appID)
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*Handler)(nil)
+)

@@ -1,0 +1,64 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/mini-vercel/mini-vercel/internal/edge"
+)
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+// Handler answers every request from the bucket that the app mini_vercel
+// follows. It has no settings, and nothing comes after it: a host or a path
+// that isn't there is its answer too.
+//
+// The values of the response headers are shared between responses. A handler in
+// front of it may set, add and delete headers, but must not change a value in
+// place.
+type Handler struct {
+	shared *shared
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.mini_vercel", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision finds the app's edge.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	app, err := ctx.App(appID)
+	if err != nil {
+		return fmt.Errorf("the handler mini_vercel needs the app mini_vercel: %w", err)
+	}
+	h.shared = app.(*App).shared
+	return nil
+}
+
+// ServeHTTP answers a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	e, err := h.shared.begin()
+	if err != nil {
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	}
+	defer h.shared.end()
+	var q edge.Request
+	q.From(r)
+	a := e.Answer(r.Context(), &q)
+	if err := a.Write(r.Context(), w); errors.Is(err, edge.ErrCut) {
+		// The one way to cut a response short that works for all versions of
+		// HTTP; net/http takes it without a word.
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,179 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	// What the configuration of this package names.
+	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
+	_ "github.com/caddyserver/caddy/v2/modules/logging"
+	_ "github.com/caddyserver/caddy/v2/modules/metrics"
+)
+
+// Options say how [Start] runs an edge in this process. Zero values stand for
+// the defaults that the fields of [App] name, unless said otherwise.
+type Options struct {
+	Listen        string // address:port of HTTP; port 0 takes a free one. Required
+	MetricsListen string // address:port of /metrics. None: no metrics are served
+	App           App    // Bucket and BaseDomain are required
+
+	// DataDir is where Caddy keeps what it must. Default: Caddy's own.
+	DataDir string
+	// GracePeriod is how long requests may go on after Stop. Default: 10 s.
+	GracePeriod time.Duration
+	// LogFormat is json or console, LogLevel one of DEBUG, INFO, WARN, ERROR.
+	// Logs go to stderr. Default: console, WARN.
+	LogFormat, LogLevel string
+}
+
+// Config returns Caddy's configuration for an edge: HTTP only, with the admin
+// API off and nothing persisted.
+func Config(o Options) ([]byte, error) {
+	if o.GracePeriod <= 0 {
+		o.GracePeriod = 10 * time.Second
+	}
+	handle := func(handler string) []map[string]any {
+		return []map[string]any{{"handle": []any{map[string]any{"handler": handler}}}}
+	}
+	off := map[string]any{"disable": true}
+	servers := map[string]any{"edge": map[string]any{
+		"listen": []string{o.Listen}, "routes": handle(appID), "automatic_https": off, "protocols": []string{"h1"},
+	}}
+	if o.MetricsListen != "" {
+		if o.MetricsListen == o.Listen {
+			// Both on port 0: Caddy takes two equal addresses for one port.
+			o.MetricsListen = "tcp4/" + o.MetricsListen
+		}
+		servers["metrics"] = map[string]any{
+			"listen": []string{o.MetricsListen}, "automatic_https": off, "protocols": []string{"h1"},
+			"routes": []any{map[string]any{
+				"match":  []any{map[string]any{"path": []string{"/metrics"}}},
+				"handle": []any{map[string]any{"handler": "metrics"}},
+			}},
+		}
+	}
+	config := map[string]any{
+		"admin": map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
+		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{
+			"level":   orElse(o.LogLevel, "WARN"),
+			"writer":  map[string]any{"output": "stderr"},
+			"encoder": map[string]any{"format": orElse(o.LogFormat, "console")},
+		}}},
+		"apps": map[string]any{
+			appID:  o.App,
+			"http": map[string]any{"servers": servers, "grace_period": caddy.Duration(o.GracePeriod)},
+		},
+	}
+	if o.DataDir != "" {
+		config["storage"] = map[string]any{"module": "file_system", "root": o.DataDir}
+	}
+	var warnings []caddyconfig.Warning
+	encoded := caddyconfig.JSON(config, &warnings)
+	if len(warnings) > 0 {
+		return nil, errors.New(warnings[0].Message)
+	}
+	return encoded, nil
+}
+
+func orElse(s, standard string) string {
+	if s == "" {
+		return standard
+	}
+	return s
+}
+
+// Running is an edge that [Start] started.
+type Running struct {
+	addr, metrics net.Addr
+	collectors    []prometheus.Collector
+}
+
+// running is held while an edge runs: Caddy has one configuration a process.
+var running sync.Mutex
+
+// Start runs an edge until [Running.Stop]. One can run in a process at a time.
+func Start(o Options) (*Running, error) {
+	config, err := Config(o)
+	if err != nil {
+		return nil, fmt.Errorf("start the edge: %w", err)
+	}
+	if !running.TryLock() {
+		return nil, errors.New("start the edge: one runs in this process already")
+	}
+	r, err := start(config)
+	if err != nil {
+		// A load that failed half-way has left nothing behind; Stop forgets what
+		// ran before, which is nothing.
+		running.Unlock()
+		return nil, fmt.Errorf("start the edge: %w", err)
+	}
+	return r, nil
+}
+
+func start(config []byte) (*Running, error) {
+	if err := caddy.Load(config, true); err != nil {
+		return nil, err
+	}
+	r := &Running{}
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		return nil, errors.Join(err, caddy.Stop())
+	}
+	for name, server := range app.(*caddyhttp.App).Servers {
+		for _, l := range server.Listeners() {
+			if name == "edge" {
+				r.addr = l.Addr()
+			} else {
+				r.metrics = l.Addr()
+			}
+		}
+	}
+	app, err = caddy.ActiveContext().AppIfConfigured(appID)
+	if err != nil {
+		return nil, errors.Join(err, caddy.Stop())
+	}
+	e, err := app.(*App).shared.open()
+	if err != nil {
+		return nil, errors.Join(err, caddy.Stop())
+	}
+	r.collectors = e.Metrics().Collectors()
+	return r, nil
+}
+
+// Addr returns the address that the edge answers at.
+func (r *Running) Addr() net.Addr { return r.addr }
+
+// MetricsAddr returns the address of the metrics; nil where they are not served.
+func (r *Running) MetricsAddr() net.Addr { return r.metrics }
+
+// Collectors returns the edge's metrics, for a registry of the caller's.
+func (r *Running) Collectors() []prometheus.Collector { return r.collectors }
+
+// Stop takes no more requests, and returns when those in flight are answered
+// and everything is closed, or when the context ends.
+func (r *Running) Stop(ctx context.Context) error {
+	defer running.Unlock()
+	if err := caddy.Stop(); err != nil {
+		return fmt.Errorf("stop the edge: %w", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		closing.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop the edge: requests are still in flight: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/edge"
+)
+
+// shared is the edge of one bucket, for all configurations that use it. It is
+// made by the first of them and ends with the last one, when the requests that
+// it is answering are answered.
+type shared struct {
+	key    poolKey
+	config edge.Config
+	log    *slog.Logger
+
+	opening sync.Mutex
+	edge    atomic.Pointer[edge.Edge]
+	store   *blob.Dir
+
+	requests sync.RWMutex // read by every request, locked by the end
+	ended    bool         // guarded by requests
+}
+
+// poolKey is what makes two configurations share an edge: never a size, which
+// changes in place.
+type poolKey struct{ bucket, baseDomain, stateDir string }
+
+var (
+	pool = caddy.NewUsagePool()
+	// closing are the edges that wait for their last requests.
+	closing sync.WaitGroup
+)
+
+var errEnded = errors.New("the edge has ended")
+
+// acquire returns the shared state for an app's bucket. It opens nothing.
+func acquire(a *App, log *slog.Logger) (*shared, error) {
+	bucket, err := filepath.Abs(a.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if real, err := filepath.EvalSymlinks(bucket); err == nil {
+		bucket = real // so that one directory has one name
+	}
+	key := poolKey{bucket, a.BaseDomain, a.StateDir}
+	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return &shared{key: key, log: log, config: edge.Config{
+			BaseDomain: a.BaseDomain, StateDir: a.StateDir, Sizes: a.sizes(), Pace: a.pace(), Log: log,
+		}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return value.(*shared), nil
+}
+
+func (s *shared) release() error {
+	_, err := pool.Delete(s.key)
+	return err
+}
+
+// open starts the edge unless it runs. A request may come before the app was
+// started: Caddy starts apps in no order.
+func (s *shared) open() (*edge.Edge, error) {
+	if e := s.edge.Load(); e != nil {
+		return e, nil
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if e := s.edge.Load(); e != nil {
+		return e, nil
+	}
+	store, err := blob.OpenDir(s.key.bucket, blob.DirOptions{})
+	if err != nil {
+		return nil, err
+	}
+	config := s.config
+	config.Store = store
+	e, err := edge.New(config)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	s.store = store
+	s.edge.Store(e)
+	return e, nil
+}
+
+// begin counts a request in. Every begin that succeeds is followed by an end.
+func (s *shared) begin() (*edge.Edge, error) {
+	s.requests.RLock()
+	if s.ended {
+		s.requests.RUnlock()
+		return nil, errEnded
+	}
+	e, err := s.open()
+	if err != nil {
+		s.requests.RUnlock()
+	}
+	return e, err
+}
+
+func (s *shared) end() { s.requests.RUnlock() }
+
+// Destruct ends the edge once its last request is answered. Caddy calls it when
+// no configuration uses the bucket any more, while requests may still be in
+// flight: it does not wait for them.
+func (s *shared) Destruct() error {
+	closing.Go(func() {
+		s.requests.Lock()
+		defer s.requests.Unlock()
+		s.ended = true
+		e := s.edge.Load()
+		if e == nil {
+			return
+		}
+		e.Close()
+		if err := s.store.Close(); err != nil {
+			s.log.Warn("the bucket could not be closed", slog.Any("error", err))
+		}
+	})
+	return nil
+}

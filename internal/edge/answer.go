@@ -1,0 +1,115 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Answer is what is to be sent: a status, a head, and a body that is either
+// text or parts of one variant of a page. It is a value; its slices are shared
+// and must not be written to.
+type Answer struct {
+	Status  int
+	Result  Result
+	Head    []Field // prepared
+	Extra   []Field // of this answer alone
+	Noindex bool    // a preview's: search engines stay away
+
+	text  []byte
+	edge  *Edge
+	page  *page
+	from  *variant
+	first []byte // the chunk that the first part begins in, verified
+	parts []part
+	whole bool // the body is all of the variant
+}
+
+// part is a piece of the body: a text, then bytes of the variant.
+type part struct {
+	text  string
+	bytes byteRange
+}
+
+// ErrCut: the head was sent, but a later chunk could not be had. The connection
+// must be closed, so that the client notices.
+var ErrCut = errors.New("the rest of the body could not be had")
+
+// Write sends the answer. It returns ErrCut, or why the client can't be
+// reached.
+func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
+	h := w.Header()
+	for i := range a.Head {
+		h[a.Head[i].Name] = a.Head[i].Value
+	}
+	for i := range a.Extra {
+		h[a.Extra[i].Name] = a.Extra[i].Value
+	}
+	if a.Noindex {
+		h["X-Robots-Tag"] = valueNoindex
+	}
+	if timing := valueTiming[a.Result]; timing != nil {
+		h["Server-Timing"] = timing
+	}
+	w.WriteHeader(a.Status)
+	switch {
+	case a.whole && a.from.blob.Size <= site.ChunkSize:
+		return a.send(w, a.first)
+	case a.whole:
+		return a.sendRange(ctx, w, byteRange{0, a.from.blob.Size}, a.first)
+	case a.text != nil:
+		_, err := w.Write(a.text)
+		return err
+	}
+	first := a.first
+	for i := range a.parts {
+		if text := a.parts[i].text; text != "" {
+			if _, err := w.Write([]byte(text)); err != nil {
+				return err
+			}
+		}
+		if err := a.sendRange(ctx, w, a.parts[i].bytes, first); err != nil {
+			return err
+		}
+		first = nil
+	}
+	return nil
+}
+
+func (a *Answer) send(w http.ResponseWriter, b []byte) error {
+	n, err := w.Write(b)
+	a.edge.metrics.sent.Add(float64(n))
+	return err
+}
+
+// sendRange sends bytes of the variant chunk by chunk, and has each next chunk
+// fetched while one is being sent. first is the first chunk, if it is there
+// already.
+func (a *Answer) sendRange(ctx context.Context, w http.ResponseWriter, r byteRange, first []byte) error {
+	end := r.start + r.length
+	for at := r.start; at < end; {
+		n := int(at / site.ChunkSize)
+		chunk := first
+		first = nil
+		if chunk == nil {
+			var err error
+			if chunk, _, err = a.edge.chunks.get(ctx, a.from.chunkKey(a.page, n), a.from.span(a.page, n)); err != nil {
+				a.edge.metrics.cut.Inc()
+				return fmt.Errorf("send %s: %w: %w", site.BlobKey(a.page.project, a.from.blob.SHA256), ErrCut, err)
+			}
+		}
+		offset := int64(n) * site.ChunkSize
+		if next := offset + site.ChunkSize; next < end {
+			a.edge.chunks.ahead(a.from.chunkKey(a.page, n+1), a.from.span(a.page, n+1))
+		}
+		piece := chunk[at-offset : min(end-offset, int64(len(chunk)))]
+		if err := a.send(w, piece); err != nil {
+			return err
+		}
+		at += int64(len(piece))
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+// Package edge answers the requests of all sites from one bucket.
+//
+// Its heart is [Edge.Answer], a function from the facts of a [Request] to an
+// [Answer]: a status, a head that is prepared once for each file and encoding,
+// and a body in chunks. [Answer.Write] brings it to a net/http ResponseWriter.
+// The package knows no Caddy, no database and no control plane: everything
+// that it serves and learns comes from the bucket.
+//
+// What is kept in memory, each bounded and least recently used first out:
+// routes with their project records (by number), hosts that have no route (by
+// number), manifests, prepared pages and chunks (by bytes). Routes, project
+// records and manifests are also kept in a directory, so that an edge that
+// starts while the bucket is away still serves what it knew.
+package edge

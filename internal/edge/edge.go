@@ -1,0 +1,142 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"time"
+	"weak"
+
+	"golang.org/x/time/rate"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Edge answers requests from one bucket. It is made by [New] and ended by
+// [Edge.Close]; in between, all its methods may be called by many goroutines.
+type Edge struct {
+	log       *slog.Logger
+	config    Config
+	metrics   *Metrics
+	origin    *origin
+	state     *state
+	resolver  *resolver
+	manifests *manifests
+	pages     *cache[pageKey, *page]
+	chunks    *chunks
+
+	failures rate.Sometimes
+
+	tasks  tasks
+	cancel context.CancelFunc
+}
+
+// New starts an edge: it begins to follow the change log at once. It fails
+// where the configuration is wrong or the state directory can't be made, never
+// because the bucket is away.
+func New(c Config) (*Edge, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	state, err := openState(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	state.maxBytes.Store(c.Sizes.StateBytes)
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &Edge{log: c.Log, config: c, state: state, cancel: cancel, failures: rate.Sometimes{First: 1, Interval: time.Second}}
+	e.metrics = newMetrics(e)
+	e.origin = newOrigin(&c, e.metrics)
+	e.pages = newCache[pageKey, *page](c.Sizes.PageBytes, 1<<20, pageKey.shard)
+	e.manifests = &manifests{
+		cache:   newCache[deploymentKey, *site.Manifest](c.Sizes.ManifestBytes, c.Sizes.ManifestBytes+1, func(deploymentKey) uint64 { return 0 }),
+		flights: newFlights[deploymentKey, loaded[*site.Manifest]](&e.tasks),
+		origin:  e.origin, state: state, ctx: ctx, slots: make(chan struct{}, manifestReads),
+	}
+	e.manifests.cache.keepLast = true
+	e.chunks = &chunks{
+		cache:   newCache[chunkKey, []byte](c.Sizes.ChunkBytes, 8*site.ChunkSize, chunkKey.shard),
+		flights: newFlights[chunkKey, []byte](&e.tasks),
+		origin:  e.origin, metrics: e.metrics, ctx: ctx,
+	}
+	e.resolver = &resolver{
+		base: "." + c.BaseDomain, ctx: ctx, origin: e.origin, state: state, metrics: e.metrics, log: c.Log, now: c.Now,
+		budget:   rate.NewLimiter(rate.Limit(c.Pace.UnknownPerSecond), 2*c.Pace.UnknownPerSecond),
+		ready:    make(chan struct{}),
+		hosts:    newCache[string, *host](int64(c.Sizes.Routes), 1024, hashString),
+		absent:   newCache[string, int64](absentHosts(c.Sizes), 1024, hashString),
+		flights:  newFlights[string, loaded[*host]](&e.tasks),
+		loading:  map[string]*host{},
+		projects: map[string]weak.Pointer[project]{},
+	}
+	e.resolver.refresh = newRefresher(e.resolver, c.Pace.RevalidatePerSecond)
+	follower := &changeLog{origin: e.origin, resolver: e.resolver, metrics: e.metrics, log: c.Log}
+	e.tasks.start(func() { follower.follow(ctx, e.resolver.ready) })
+	e.tasks.start(func() { e.resolver.refresh.run(ctx) })
+	e.tasks.start(func() {
+		state.run(ctx, func(err error) {
+			c.Log.Warn("known routes and manifests can't be kept; a restart while the bucket is away would miss them", slog.Any("error", err))
+		})
+	})
+	return e, nil
+}
+
+// manifestReads is how many manifests are read and decoded at once.
+const manifestReads = 4
+
+// absentHosts is how many hosts without a route are remembered.
+func absentHosts(s Sizes) int64 { return int64(max(s.Routes/10, 1024)) }
+
+// Close ends what the edge does in the background and waits for it. Answers
+// that are being written must have ended before.
+func (e *Edge) Close() {
+	e.cancel()
+	e.tasks.wait()
+}
+
+// Adjust changes how much the edge may hold and how often it asks.
+func (e *Edge) Adjust(s Sizes, p Pace) {
+	s.complete()
+	p.complete()
+	e.origin.pace.Store(&p)
+	e.state.maxBytes.Store(s.StateBytes)
+	e.resolver.budget.SetLimit(rate.Limit(p.UnknownPerSecond))
+	e.resolver.budget.SetBurst(2 * p.UnknownPerSecond)
+	e.resolver.refresh.limit.SetLimit(rate.Limit(p.RevalidatePerSecond))
+	e.pages.resize(s.PageBytes)
+	e.manifests.cache.resize(s.ManifestBytes)
+	e.chunks.cache.resize(s.ChunkBytes)
+	e.resolver.hosts.resize(int64(s.Routes))
+	e.resolver.absent.resize(absentHosts(s))
+}
+
+// Metrics returns the edge's collectors, for registries.
+func (e *Edge) Metrics() *Metrics { return e.metrics }
+
+// gauges are what is asked for when metrics are scraped.
+func (e *Edge) gauges(prefix string) []prometheus.Collector {
+	gauge := func(name, help string, labels prometheus.Labels, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, f)
+	}
+	var all []prometheus.Collector
+	for name, size := range map[string]func() (int, int64){
+		"routes":    func() (int, int64) { return e.resolver.hosts.size() },
+		"absent":    func() (int, int64) { return e.resolver.absent.size() },
+		"manifests": func() (int, int64) { return e.manifests.cache.size() },
+		"pages":     func() (int, int64) { return e.pages.size() },
+		"chunks":    func() (int, int64) { return e.chunks.cache.size() },
+	} {
+		labels := prometheus.Labels{"cache": name}
+		all = append(all, gauge("cache_entries", "What a cache holds.", labels, func() float64 { n, _ := size(); return float64(n) }))
+		if name != "routes" && name != "absent" {
+			all = append(all, gauge("cache_bytes", "How many bytes a cache holds.", labels, func() float64 { _, n := size(); return float64(n) }))
+		}
+	}
+	return append(all, gauge("origin_down", "1 while the change log can't be read.", nil, func() float64 {
+		if e.origin.down.Load() {
+			return 1
+		}
+		return 0
+	}))
+}

@@ -1,0 +1,186 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Answer finds what to send for a request. It always does: what goes wrong is
+// an answer too.
+func (e *Edge) Answer(ctx context.Context, q *Request) (a Answer) {
+	start := time.Now()
+	a.edge = e
+	e.answer(ctx, q, &a)
+	if (a.Result == ResultMemory || a.Result == ResultDisk) && e.origin.down.Load() {
+		a.Result = ResultStale
+	}
+	if q.Method == http.MethodHead {
+		a.text, a.parts, a.whole = nil, nil, false
+	}
+	e.metrics.requests[a.Result].Inc()
+	e.metrics.duration[a.Result].Observe(time.Since(start).Seconds())
+	return a
+}
+
+// answer is the pipeline: host, project, path, file, head, bytes.
+func (e *Edge) answer(ctx context.Context, q *Request, a *Answer) {
+	h, v, from, err := e.resolver.find(ctx, q.Host)
+	a.Result = from
+	if err != nil {
+		e.noHost(q, a, err)
+		return
+	}
+	a.Noindex = v.preview
+	if n := v.refusal(); n != nil {
+		a.notice(q, n)
+		return
+	}
+	if v.route.RedirectTo != "" {
+		e.redirectHost(q, a, v.route.RedirectTo)
+		return
+	}
+	if v.route.Deployment == "" {
+		a.notice(q, noticeNoDeploy)
+		return
+	}
+	if g, ok := e.pages.get(pageKey{v.deployment.key, q.Path}); ok && q.reads() {
+		e.serve(ctx, q, a, g)
+	} else {
+		e.route(ctx, q, a, v)
+	}
+	if h.stale(v) && (a.Result == ResultMemory || a.Result == ResultDisk) {
+		a.Result = ResultStale
+	}
+}
+
+// route finds the file for a path that is not among the prepared pages.
+func (e *Edge) route(ctx context.Context, q *Request, a *Answer, v *hostView) {
+	path, err := site.DecodePath(q.Path)
+	if err != nil {
+		a.notice(q, noticeBadRequest)
+		return
+	}
+	m, from, err := e.manifests.get(ctx, v.deployment)
+	a.Result = max(a.Result, from)
+	if err != nil {
+		e.failed(q, a, err)
+		return
+	}
+	found := m.Resolve(path)
+	if !found.Found {
+		e.notFound(ctx, q, a, v, m, path)
+		return
+	}
+	e.found(ctx, q, a, v.project, v.deployment.key, found)
+}
+
+// found answers for a file of a deployment: at its own address, or by a redirect
+// there.
+func (e *Edge) found(ctx context.Context, q *Request, a *Answer, p *project, d deploymentKey, r site.Resolution) {
+	switch canonical := site.CanonicalPath(r.Home); {
+	case q.Method == http.MethodOptions:
+		a.Status, a.Head = http.StatusNoContent, headOptions
+	case !q.reads():
+		a.notice(q, noticeMethod)
+	case canonical != q.Path:
+		a.redirect(http.StatusTemporaryRedirect, canonical, q.Query)
+	default:
+		e.serve(ctx, q, a, e.pageOf(p, pageKey{d, q.Path}, r.File))
+	}
+}
+
+var headOptions = []Field{{"Allow", valueAllow}, {"Cache-Control", valueRevalidate}}
+
+// redirectHost sends a request to the other host that answers for this one.
+func (e *Edge) redirectHost(q *Request, a *Answer, to string) {
+	scheme, port := "http://", ""
+	if q.TLS {
+		scheme = "https://"
+	}
+	if i := strings.LastIndexByte(q.Host, ':'); i >= 0 {
+		port = q.Host[i:]
+	}
+	path := q.Path
+	if path == "" || path[0] != '/' {
+		path = "/"
+	}
+	a.redirect(http.StatusPermanentRedirect, scheme+to+port+path, q.Query)
+}
+
+func (a *Answer) redirect(status int, location, query string) {
+	if query != "" {
+		location += "?" + query
+	}
+	a.Status, a.Head = status, headRedirect
+	a.Extra = []Field{{"Location", one(location)}}
+}
+
+var headRedirect = []Field{{"Cache-Control", valueRevalidate}, {"Content-Length", one("0")}}
+
+// refusal returns why a host is not served at all. What is not known to be
+// allowed is refused.
+func (v *hostView) refusal() *notice {
+	if v.route.Gone {
+		return noticeGone
+	}
+	record := v.project.record.value.Load()
+	switch record.State {
+	case site.ProjectActive:
+	case site.ProjectDeleted:
+		return noticeGone
+	default:
+		return noticeSuspended
+	}
+	if record.Access != nil && (record.Access.Scope != site.AccessPreviews || v.preview) {
+		return noticeProtected
+	}
+	return nil
+}
+
+// noHost answers for a host that has no route, or whose route can't be had.
+func (e *Edge) noHost(q *Request, a *Answer, err error) {
+	switch {
+	case !errors.Is(err, errNoRoute):
+		if !errors.Is(err, errBusy) {
+			e.logFailure(q, err)
+		}
+		if errors.Is(err, errProject) {
+			a.notice(q, noticeStorage)
+			return
+		}
+		a.notice(q, noticeBusy)
+	case e.resolver.belowBase(q.Host):
+		a.notice(q, noticeNoSite)
+	default:
+		a.notice(q, noticeMisdirected)
+	}
+}
+
+// failed answers where the bucket could not be read, or what it holds is wrong.
+func (e *Edge) failed(q *Request, a *Answer, err error) {
+	a.Result = ResultError
+	e.logFailure(q, err)
+	a.notice(q, noticeStorage)
+}
+
+// logFailure logs one failure a second: an outage fails every request alike.
+func (e *Edge) logFailure(q *Request, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // the client left
+	}
+	e.failures.Do(func() {
+		e.log.Error("a request could not be answered", slog.String("host", q.Host), slog.String("path", q.Path), slog.Any("error", err))
+	})
+}
+
+// notice makes the answer one of the edge's own pages.
+func (a *Answer) notice(q *Request, n *notice) {
+	form := n.in(q)
+	a.Status, a.Head, a.text = n.status, form.head, form.body
+}

@@ -1,0 +1,122 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// maxRecordSize is the most that a route or a project record may have, in bytes.
+const maxRecordSize = 64 << 10
+
+// errBelowFloor: the bucket returned an older object than the change log named.
+var errBelowFloor = errors.New("older than the change log says")
+
+// record is one of the two small objects that change.
+type record interface {
+	site.Route | site.Project
+}
+
+// held is a record that the edge holds, with what it knows of its age. A read
+// replaces it as a whole.
+type held[T record] struct {
+	key  string
+	kind objectKind
+
+	reading sync.Mutex // one read at a time, so that a slow one can't undo a later one
+	etag    string     // guarded by reading
+
+	value atomic.Pointer[T]
+	floor atomic.Int64 // reads of a lower generation don't count
+	// stale is set from the moment the change log names the record until it was
+	// read again, and where it came from the state directory.
+	stale atomic.Bool
+}
+
+// read brings the record up to date with the bucket. It returns fs.ErrNotExist
+// where there is none, and errBelowFloor where what is there is too old: the
+// value stays what it was then.
+func (h *held[T]) read(ctx context.Context, o *origin) (*T, error) {
+	h.reading.Lock()
+	defer h.reading.Unlock()
+	b, etag, err := o.read(ctx, h.kind, h.key, h.etag, maxRecordSize)
+	v := h.value.Load()
+	switch {
+	case errors.Is(err, blob.ErrNotModified) && v != nil:
+	case errors.Is(err, fs.ErrNotExist) && h.floor.Load() > 0:
+		return nil, fmt.Errorf("read %s: there is none: %w", h.key, errBelowFloor)
+	case err != nil:
+		return nil, err
+	default:
+		v = new(T)
+		if err := json.Unmarshal(b, v); err != nil {
+			return nil, fmt.Errorf("read %s: %w", h.key, err)
+		}
+	}
+	if floor := h.floor.Load(); generation(v) < floor {
+		return nil, fmt.Errorf("read %s: generation %d, want %d: %w", h.key, generation(v), floor, errBelowFloor)
+	}
+	if etag != "" {
+		h.etag = etag
+	}
+	h.value.Store(v)
+	h.stale.Store(false)
+	// A mark that came in between wants another read.
+	if generation(v) < h.floor.Load() {
+		h.stale.Store(true)
+	}
+	return v, nil
+}
+
+// readPatiently is read, repeated for a short while as long as what the bucket
+// has is below the floor.
+func (h *held[T]) readPatiently(ctx context.Context, o *origin) (*T, error) {
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		v, err := h.read(ctx, o)
+		if !errors.Is(err, errBelowFloor) || wait > 200*time.Millisecond {
+			return v, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// mark notes that the record has changed and what a reader must see at least.
+func (h *held[T]) mark(least int64) {
+	for {
+		old := h.floor.Load()
+		if old >= least || h.floor.CompareAndSwap(old, least) {
+			break
+		}
+	}
+	if v := h.value.Load(); v == nil || generation(v) < least {
+		h.stale.Store(true)
+	}
+}
+
+// restore puts in what the state directory had.
+func (h *held[T]) restore(v *T) {
+	h.value.Store(v)
+	h.stale.Store(true)
+}
+
+func generation[T record](v *T) int64 {
+	switch v := any(v).(type) {
+	case *site.Route:
+		return v.Generation
+	case *site.Project:
+		return v.Generation
+	}
+	return 0
+}

@@ -1,0 +1,100 @@
+package edge
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Result says where an answer came from.
+type Result uint8
+
+// The results. A request that needed several things counts as the one that was
+// farthest away.
+const (
+	ResultMemory   Result = iota
+	ResultDisk            // of the state directory
+	ResultOrigin          // from the bucket
+	ResultStale           // known, but the bucket can't be asked whether it is current
+	ResultNegative        // the host has no route
+	ResultError           // the bucket could not be read, or what it holds is wrong
+	resultCount
+)
+
+// String returns the result as it stands in metrics and in Server-Timing.
+func (r Result) String() string {
+	return [...]string{"memory", "disk", "origin", "stale", "negative", "error"}[r]
+}
+
+// objectKind is what the edge reads from the bucket.
+type objectKind uint8
+
+const (
+	kindHead objectKind = iota
+	kindRoute
+	kindProject
+	kindManifest
+	kindChunk
+	kindCount
+)
+
+func (k objectKind) String() string {
+	return [...]string{"head", "route", "project", "manifest", "chunk"}[k]
+}
+
+// Metrics are an edge's counters and histograms. Every label is resolved when
+// they are made: a request does no look-up.
+type Metrics struct {
+	requests     [resultCount]prometheus.Counter
+	duration     [resultCount]prometheus.Observer
+	sent         prometheus.Counter
+	cut          prometheus.Counter
+	corrupt      prometheus.Counter
+	refused      prometheus.Counter
+	changes      prometheus.Counter
+	gaps         prometheus.Counter
+	originReads  [kindCount]prometheus.Observer
+	originErrors [kindCount]prometheus.Counter
+	collectors   []prometheus.Collector
+}
+
+// newMetrics makes the collectors; gauges ask the edge when they are scraped.
+func newMetrics(e *Edge) *Metrics {
+	const prefix = "mini_vercel_edge_"
+	m := &Metrics{}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
+		m.collectors = append(m.collectors, c)
+		return c
+	}
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "requests_total", Help: "Requests, by where the answer came from."}, []string{"result"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: prefix + "answer_duration_seconds", Help: "Time until an answer's head and first chunk were there, by where they came from.",
+		Buckets: []float64{.000_01, .000_1, .001, .005, .025, .1, .5, 2, 10},
+	}, []string{"result"})
+	for r := range resultCount {
+		m.requests[r] = requests.WithLabelValues(r.String())
+		m.duration[r] = duration.WithLabelValues(r.String())
+	}
+	reads := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: prefix + "origin_read_duration_seconds", Help: "Time of one read of the bucket, by what was read.",
+		Buckets: []float64{.000_1, .001, .005, .025, .1, .5, 2, 10},
+	}, []string{"object"})
+	errs := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "origin_errors_total", Help: "Reads of the bucket that failed, by what was read."}, []string{"object"})
+	for k := range kindCount {
+		m.originReads[k] = reads.WithLabelValues(k.String())
+		m.originErrors[k] = errs.WithLabelValues(k.String())
+	}
+	m.collectors = append(m.collectors, requests, duration, reads, errs)
+	m.sent = counter("body_bytes_total", "Bytes of bodies that were sent.")
+	m.cut = counter("cut_total", "Answers that were cut because a later chunk could not be had.")
+	m.corrupt = counter("corrupt_chunks_total", "Chunks from the bucket whose bytes were not those of their sha256.")
+	m.refused = counter("unknown_refused_total", "Requests for unknown hosts beyond the budget of look-ups.")
+	m.changes = counter("changes_total", "Changes that the change log named.")
+	m.gaps = counter("change_log_gaps_total", "Times when the change log had moved on too far, or back, and everything was revalidated.")
+	if e != nil {
+		m.collectors = append(m.collectors, e.gauges(prefix)...)
+	}
+	return m
+}
+
+// Collectors returns what to register with a Prometheus registry.
+func (m *Metrics) Collectors() []prometheus.Collector { return m.collectors }

@@ -1,0 +1,127 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// serve answers with a page: negotiation, conditions, ranges (RFC 9110 sections
+// 12, 13 and 14), then its bytes.
+func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
+	v := g.variants[site.Identity]
+	ranged := q.Range != "" && q.Method == http.MethodGet && isByteRanges(q.Range)
+	switch {
+	case ranged && acceptsIdentity(q.AcceptEncoding):
+	case !g.vary && q.AcceptEncoding == "":
+	default:
+		ranged = false
+		encoding, ok := negotiate(q.AcceptEncoding, g.has)
+		if !ok {
+			a.notice(q, noticeEncoding)
+			return
+		}
+		v = g.variants[encoding]
+	}
+	if q.IfMatch != "" && !matchesETag(q.IfMatch, v.etag, false) {
+		a.notice(q, noticePrecondition)
+		return
+	}
+	if q.IfNoneMatch != "" && matchesETag(q.IfNoneMatch, v.etag, true) {
+		a.Status, a.Head = http.StatusNotModified, v.notModified
+		return
+	}
+	a.Status, a.Head, a.page, a.from = http.StatusOK, v.ok, g, v
+	if ranged && (q.IfRange == "" || strings.Trim(q.IfRange, " \t") == v.etag) {
+		if !a.cutRanges(q) {
+			return
+		}
+	} else {
+		a.whole = true
+	}
+	if q.Method == http.MethodHead || v.blob.Size == 0 {
+		a.whole = false
+		return
+	}
+	e.firstChunk(ctx, q, a)
+}
+
+// firstChunk fetches the bytes that the body begins with, so that an answer
+// whose bytes can't be had is a 502 and not a torn 200.
+func (e *Edge) firstChunk(ctx context.Context, q *Request, a *Answer) {
+	n := 0
+	key := a.from.chunk
+	if !a.whole {
+		if n = int(a.parts[0].bytes.start / site.ChunkSize); n > 0 {
+			key = a.from.chunkKey(a.page, n)
+		}
+	}
+	var ok bool
+	if a.first, ok = e.chunks.cache.get(key); ok {
+		return
+	}
+	first, from, err := e.chunks.get(ctx, key, a.from.span(a.page, n))
+	if err != nil {
+		*a = Answer{edge: a.edge, Noindex: a.Noindex}
+		e.failed(q, a, err)
+		return
+	}
+	a.first, a.Result = first, max(a.Result, from)
+}
+
+// cutRanges makes the answer 206 or 416, unless the ranges are to be ignored.
+// It reports whether there is a body to fetch.
+func (a *Answer) cutRanges(q *Request) bool {
+	size := a.from.blob.Size
+	ranges, outcome := parseRanges(q.Range, size, nil)
+	total := strconv.FormatInt(size, 10)
+	switch {
+	case outcome == rangesUnsatisfiable:
+		a.page, a.from = nil, nil
+		a.notice(q, noticeRange)
+		a.Extra = []Field{{"Content-Range", one("bytes */" + total)}}
+		return false
+	case outcome == rangesIgnored:
+		a.whole = true
+		return true
+	}
+	a.Status = http.StatusPartialContent
+	if len(ranges) == 1 {
+		a.parts = []part{{bytes: ranges[0]}}
+		a.Extra = []Field{
+			{"Content-Range", one(contentRange(ranges[0], total))},
+			{"Content-Length", one(strconv.FormatInt(ranges[0].length, 10))},
+		}
+		return true
+	}
+	// No file can hold half of its own sha256 between two hyphens.
+	boundary := a.from.blob.SHA256.String()[:32]
+	length := int64(0)
+	for _, r := range ranges {
+		text := "\r\n--" + boundary + "\r\nContent-Type: " + a.page.contentType[0] + "\r\nContent-Range: " + contentRange(r, total) + "\r\n\r\n"
+		a.parts = append(a.parts, part{text, r})
+		length += int64(len(text)) + r.length
+	}
+	end := "\r\n--" + boundary + "--\r\n"
+	a.parts = append(a.parts, part{text: end})
+	a.Extra = []Field{
+		{"Content-Type", one("multipart/byteranges; boundary=" + boundary)},
+		{"Content-Length", one(strconv.FormatInt(length+int64(len(end)), 10))},
+	}
+	return true
+}
+
+func contentRange(r byteRange, total string) string {
+	return "bytes " + strconv.FormatInt(r.start, 10) + "-" + strconv.FormatInt(r.start+r.length-1, 10) + "/" + total
+}
+
+func acceptsIdentity(acceptEncoding string) bool {
+	if acceptEncoding == "" {
+		return true
+	}
+	_, ok := parseAcceptEncoding(acceptEncoding)
+	return ok
+}

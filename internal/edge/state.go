@@ -1,0 +1,211 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// state keeps bucket objects in a directory, for a start while the bucket is
+// away. It is a help, never the truth: what can't be written is only logged.
+//
+// A file is named by the sha256 of its key and holds the sha256 of the rest,
+// then the object's bytes. It is written beside its place and renamed; one that
+// a crash left torn does not match its own sha256 and counts as missing.
+type state struct {
+	dir     string // none: nothing is kept
+	writes  sync.Mutex
+	pending map[string][]byte // by key; nil: remove
+	wake    chan struct{}
+
+	maxBytes atomic.Int64
+}
+
+const (
+	stateSuffix = ".object"
+	sweepEvery  = time.Hour
+)
+
+func openState(dir string) (*state, error) {
+	s := &state{dir: dir, pending: map[string][]byte{}, wake: make(chan struct{}, 1)}
+	if dir == "" {
+		return s, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	return s, nil
+}
+
+func (s *state) path(key string) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%x%s", sha256.Sum256([]byte(key)), stateSuffix))
+}
+
+// load returns an object that was kept, or fs.ErrNotExist.
+func (s *state) load(key string) ([]byte, error) {
+	if s.dir == "" {
+		return nil, fs.ErrNotExist
+	}
+	s.writes.Lock()
+	object, waiting := s.pending[key]
+	s.writes.Unlock()
+	if waiting {
+		if object == nil {
+			return nil, fs.ErrNotExist
+		}
+		return object, nil
+	}
+	path := s.path(key)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) < sha256.Size || sha256.Sum256(b[sha256.Size:]) != [sha256.Size]byte(b[:sha256.Size]) {
+		os.Remove(path)
+		return nil, fmt.Errorf("state of %s is torn: %w", key, fs.ErrNotExist)
+	}
+	return b[sha256.Size:], nil
+}
+
+// has reports whether an object was kept, without reading it.
+func (s *state) has(key string) bool {
+	if s.dir == "" {
+		return false
+	}
+	_, err := os.Stat(s.path(key))
+	return err == nil
+}
+
+// save keeps an object; it is written later, by run. nil forgets it.
+func (s *state) save(key string, object []byte) {
+	if s.dir == "" {
+		return
+	}
+	s.writes.Lock()
+	s.pending[key] = object
+	s.writes.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what was saved until the context ends, then what is left.
+func (s *state) run(ctx context.Context, failed func(error)) {
+	if s.dir == "" {
+		return
+	}
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	s.report(s.sweep(s.maxBytes.Load()), failed)
+	for {
+		select {
+		case <-s.wake:
+			s.report(s.flush(), failed)
+		case <-sweep.C:
+			s.report(s.sweep(s.maxBytes.Load()), failed)
+		case <-ctx.Done():
+			s.report(s.flush(), failed)
+			return
+		}
+	}
+}
+
+func (s *state) report(err error, failed func(error)) {
+	if err != nil {
+		failed(err)
+	}
+}
+
+func (s *state) flush() error {
+	s.writes.Lock()
+	keys := make([]string, 0, len(s.pending))
+	for key := range s.pending {
+		keys = append(keys, key)
+	}
+	s.writes.Unlock()
+	var errs []error
+	for _, key := range keys {
+		s.writes.Lock()
+		object := s.pending[key]
+		s.writes.Unlock()
+		err := s.write(key, object)
+		s.writes.Lock()
+		if same := s.pending[key]; len(same) == len(object) && bytes.Equal(same, object) {
+			delete(s.pending, key)
+		}
+		s.writes.Unlock()
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 3 {
+		errs = append(errs[:3], fmt.Errorf("and %d more", len(errs)-3))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *state) write(key string, object []byte) error {
+	path := s.path(key)
+	if object == nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("forget state of %s: %w", key, err)
+		}
+		return nil
+	}
+	sum := sha256.Sum256(object)
+	temp := path + ".tmp"
+	if err := os.WriteFile(temp, slices.Concat(sum[:], object), 0o600); err != nil {
+		return fmt.Errorf("keep state of %s: %w", key, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("keep state of %s: %w", key, err)
+	}
+	return nil
+}
+
+// sweep removes the oldest files until the rest has at most maxBytes.
+func (s *state) sweep(maxBytes int64) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("sweep state: %w", err)
+	}
+	type kept struct {
+		name string
+		size int64
+		at   time.Time
+	}
+	var all []kept
+	var total int64
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if !strings.HasSuffix(entry.Name(), stateSuffix) {
+			os.Remove(filepath.Join(s.dir, entry.Name())) // left by a crash
+			continue
+		}
+		all = append(all, kept{entry.Name(), info.Size(), info.ModTime()})
+		total += info.Size()
+	}
+	slices.SortFunc(all, func(a, b kept) int { return a.at.Compare(b.at) })
+	for _, k := range all {
+		if total <= maxBytes {
+			break
+		}
+		os.Remove(filepath.Join(s.dir, k.name))
+		total -= k.size
+	}
+	return nil
+}
