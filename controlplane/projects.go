@@ -141,7 +141,7 @@ func (s *Service) SuspendProject(ctx context.Context, p Principal, id string, su
 	if !p.Admin {
 		return nil, Errorf(CodeForbidden, "Only an administrator may suspend projects.")
 	}
-	return s.changeProject(ctx, p, id, ScopeAdmin, func(tx Tx, row *ProjectRow, n *notes) error {
+	return s.editProject(ctx, func(tx Tx) (*ProjectRow, error) { return anyProject(tx, id) }, func(tx Tx, row *ProjectRow, n *notes) error {
 		row.State = site.ProjectActive
 		if suspended {
 			row.State = site.ProjectSuspended
@@ -151,13 +151,17 @@ func (s *Service) SuspendProject(ctx context.Context, p Principal, id string, su
 	})
 }
 
-// changeProject edits one project in a transaction of its own.
-func (s *Service) changeProject(ctx context.Context, p Principal, id string, scope Scope, edit func(Tx, *ProjectRow, *notes) error) (project *Project, err error) {
+// changeProject edits one project of the principal's in a transaction.
+func (s *Service) changeProject(ctx context.Context, p Principal, id string, scope Scope, edit func(Tx, *ProjectRow, *notes) error) (*Project, error) {
 	if err := p.Allows(scope); err != nil {
 		return nil, err
 	}
+	return s.editProject(ctx, func(tx Tx) (*ProjectRow, error) { return ownProject(tx, p, id) }, edit)
+}
+
+func (s *Service) editProject(ctx context.Context, find func(Tx) (*ProjectRow, error), edit func(Tx, *ProjectRow, *notes) error) (project *Project, err error) {
 	err = s.update(ctx, func(tx Tx, n *notes) error {
-		row, err := ownProject(tx, p, id)
+		row, err := find(tx)
 		if err != nil {
 			return err
 		}
@@ -179,19 +183,25 @@ func (s *Service) changeProject(ctx context.Context, p Principal, id string, sco
 }
 
 // ownProject returns a project of the principal by its id or its subdomain;
-// another owner's does not exist, but for an administrator.
+// another owner's does not exist.
 func ownProject(tx Tx, p Principal, idOrSubDomain string) (*ProjectRow, error) {
+	row, err := anyProject(tx, idOrSubDomain)
+	if err == nil && row.UserID != p.UserID {
+		return nil, Errorf(CodeNotFound, "There is no project %s.", idOrSubDomain)
+	}
+	return row, err
+}
+
+// anyProject returns a project, whoever owns it, by its id or its subdomain.
+func anyProject(tx Tx, idOrSubDomain string) (*ProjectRow, error) {
 	row, err := tx.Project(idOrSubDomain)
 	if CodeOf(err) == CodeNotFound {
 		row, err = tx.ProjectBySubDomain(idOrSubDomain)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if row.State == projectDeleted || row.UserID != p.UserID && !p.Admin {
+	if err == nil && row.State == projectDeleted {
 		return nil, Errorf(CodeNotFound, "There is no project %s.", idOrSubDomain)
 	}
-	return row, nil
+	return row, err
 }
 
 // dirtyProject gives a project's record a new generation, to be published.

@@ -27,8 +27,8 @@ type Service struct {
 	uploads   *uploadSessions
 	changes   *changeHub
 	lines     *lineHub
-	logState  *logMeters
-	attempts  sync.Map // attempt id → *sync.Mutex, so that its events are taken in one after the other
+	meters    *logMeters
+	builders  *builderSet
 
 	wakeDispatcher chan struct{}
 	wakePublisher  chan struct{}
@@ -38,6 +38,7 @@ type Service struct {
 	mu       sync.Mutex    // guards stopping, and running against being waited for
 	stopping bool
 	running  sync.WaitGroup
+	dispatch sync.Mutex         // held while builds are claimed and started
 	cancel   context.CancelFunc // ends the work in the background
 	started  time.Time
 }
@@ -60,7 +61,8 @@ func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Ru
 		uploads:   newUploadSessions(),
 		changes:   newChangeHub(),
 		lines:     newLineHub(),
-		logState:  newLogMeters(),
+		meters:    newLogMeters(),
+		builders:  newBuilderSet(),
 
 		wakeDispatcher: make(chan struct{}, 1),
 		wakePublisher:  make(chan struct{}, 1),

@@ -1,0 +1,112 @@
+package controlplane
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// stopTime is how long the end of one builder may take.
+const stopTime = 30 * time.Second
+
+// builderSet names the builders that this control plane looks after.
+type builderSet struct {
+	mu sync.Mutex
+	of map[string]runningBuilder // by handle
+}
+
+type runningBuilder struct {
+	attempt Attempt
+	overAt  time.Time // since when its attempt is over; zero: it is not
+	ending  bool
+}
+
+func newBuilderSet() *builderSet { return &builderSet{of: map[string]runningBuilder{}} }
+
+func (b *builderSet) add(handle string, a Attempt) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of[handle] = runningBuilder{attempt: a}
+}
+
+// remove forgets a builder and returns what its attempt was.
+func (b *builderSet) remove(handle string) (Attempt, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, ok := b.of[handle]
+	delete(b.of, handle)
+	return r.attempt, ok
+}
+
+func (b *builderSet) all() map[string]Attempt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make(map[string]Attempt, len(b.of))
+	for handle, r := range b.of {
+		out[handle] = r.attempt
+	}
+	return out
+}
+
+// over notes that a builder's attempt is over, and reports for how long.
+func (b *builderSet) over(handle string, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, ok := b.of[handle]
+	if !ok {
+		return 0
+	}
+	if r.overAt.IsZero() {
+		r.overAt = now
+		b.of[handle] = r
+	}
+	return now.Sub(r.overAt)
+}
+
+// end reports whether the caller is the one who ends a builder.
+func (b *builderSet) end(handle string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.of[handle]
+	if r.ending {
+		return false
+	}
+	r.ending = true
+	b.of[handle] = r
+	return true
+}
+
+func (b *builderSet) notEnded(handle string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r, ok := b.of[handle]; ok {
+		r.ending = false
+		b.of[handle] = r
+	}
+}
+
+// endBuilder stops one builder and all that it started, without waiting for it.
+func (s *Service) endBuilder(handle string) {
+	if handle == "" {
+		return
+	}
+	// Where the service stops already, the drain ends every builder.
+	s.spawn(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		s.stopBuilder(ctx, handle)
+	})
+}
+
+func (s *Service) stopBuilder(ctx context.Context, handle string) {
+	if !s.builders.end(handle) {
+		return
+	}
+	if err := s.runner.Stop(ctx, handle); err != nil {
+		s.log.Error("can't stop a builder", "builder", handle, "error", err)
+		s.builders.notEnded(handle) // the next round tries again
+		return
+	}
+	s.builders.remove(handle)
+	wake(s.wakeDispatcher)
+}

@@ -1,0 +1,202 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+const (
+	heartbeatTime = 60 * time.Second // without a word from a builder
+	phaseSlack    = 30 * time.Second // a builder that keeps its limits itself says more than we can
+	overTime      = 10 * time.Second // for a builder to leave once its attempt is over
+)
+
+// watchBuilds ends attempts that run too long or are silent, takes over those
+// whose control plane is gone, and stops builders whose attempt is over.
+func (s *Service) watchBuilds(ctx context.Context) error {
+	var rows []*DeploymentRow
+	err := s.store.View(ctx, func(tx Tx) (err error) {
+		rows, err = tx.Running()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("watch builds: %w", err)
+	}
+	now := s.now()
+	current := map[Attempt]bool{}
+	for _, d := range rows {
+		a := Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}
+		switch {
+		case d.ClaimedBy == s.holder:
+			current[a] = true
+			s.watchBuild(ctx, a, d, now)
+		case d.ClaimUntil.Before(now):
+			s.adopt(ctx, a, d)
+		}
+	}
+	for handle, a := range s.builders.all() {
+		if !a.Detection && !current[a] && s.builders.over(handle, now) > overTime {
+			s.endBuilder(handle)
+		}
+	}
+	return nil
+}
+
+// watchBuild ends an attempt whose phase is over its time, or whose builder has
+// not reported for long.
+func (s *Service) watchBuild(ctx context.Context, a Attempt, d *DeploymentRow, now time.Time) {
+	if limit := s.phaseLimit(d.Phase); limit > 0 && now.Sub(d.PhaseAt) > limit+phaseSlack {
+		s.failAttempt(ctx, a, fmt.Sprintf("The phase %q took longer than its limit of %s.", d.Phase, limit))
+		s.endBuilder(d.Handle)
+		return
+	}
+	// What was not heard while no control plane ran is no fault of the builder.
+	silent := now.Sub(later(d.HeardAt, s.started))
+	limit := heartbeatTime
+	if d.LastSeq == 0 {
+		limit += claimTime // it may still be starting
+	}
+	if silent < limit || d.Handle == "" && silent < startTime+limit {
+		return
+	}
+	state, err := s.runner.Look(ctx, d.Handle)
+	switch {
+	case err != nil:
+		s.log.Error("can't look at a builder", "attempt", a.ID(), "error", err)
+	case state.Running:
+		s.failAttempt(ctx, a, fmt.Sprintf("The builder has not reported for %s and was stopped.", silent.Truncate(time.Second)))
+		s.endBuilder(d.Handle)
+	default:
+		s.builders.remove(d.Handle)
+		s.builderEnded(ctx, a, state.Exit)
+	}
+}
+
+// phaseLimit is how long a phase may take; 0: as long as the builder lives.
+func (s *Service) phaseLimit(p site.Phase) time.Duration {
+	limits := s.config.Limits
+	switch p {
+	case site.PhaseClone, site.PhaseDetect:
+		return limits.CloneTime
+	case site.PhaseInstall:
+		return limits.InstallTime
+	case site.PhaseBuild:
+		return limits.BuildTime
+	case site.PhaseProcess, site.PhaseUpload, site.PhasePublish:
+		return limits.UploadTime
+	}
+	return 0
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// adopt takes over an attempt whose control plane has not renewed its claim. A
+// builder that lives on is kept; otherwise the attempt is lost.
+func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
+	if d.Handle != "" && s.runner.Survives() {
+		state, err := s.runner.Look(ctx, d.Handle)
+		if err != nil {
+			s.log.Error("can't look at a builder", "attempt", a.ID(), "error", err)
+			return
+		}
+		if state.Running {
+			s.takeClaim(ctx, a, d)
+			return
+		}
+	}
+	s.takeBack(ctx, a, "the control plane that looked after it ended")
+}
+
+func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) {
+	err := s.store.Update(ctx, func(tx Tx) error {
+		row, err := tx.Deployment(d.ID)
+		if err != nil || row.ClaimedBy != d.ClaimedBy {
+			return err // somebody else was faster
+		}
+		row.ClaimedBy, row.ClaimUntil = s.holder, s.now().Add(claimLease)
+		ok, err := tx.SaveDeployment(row, StatusInProgress, a.Number)
+		if ok {
+			s.builders.add(d.Handle, a)
+		}
+		return err
+	})
+	if err != nil && CodeOf(err) != CodeNotFound {
+		s.log.Error("can't take over a build", "attempt", a.ID(), "error", err)
+	}
+}
+
+// recoverBuilds runs before anything else: whatever builds an earlier process
+// of this control plane left are taken over or queued again, and what is left
+// of their builders is removed.
+func (s *Service) recoverBuilds(ctx context.Context) error {
+	var rows []*DeploymentRow
+	err := s.store.View(ctx, func(tx Tx) (err error) {
+		rows, err = tx.Running()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recover builds: %w", err)
+	}
+	var keep []string
+	if s.runner.Survives() {
+		for _, d := range rows {
+			if d.Handle != "" {
+				keep = append(keep, d.Handle)
+			}
+		}
+	}
+	ended, err := s.runner.Sweep(ctx, keep)
+	if err != nil {
+		return fmt.Errorf("recover builds: %w", err)
+	}
+	if ended > 0 {
+		s.log.Warn("ended builders that an earlier start left behind", "builders", ended)
+	}
+	if !s.config.Exclusive {
+		return nil // another control plane may look after them; claims tell
+	}
+	for _, d := range rows {
+		s.adopt(ctx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}, d)
+	}
+	return nil
+}
+
+// drain takes every build of this control plane back into the queue, then ends
+// all its builders at once.
+func (s *Service) drain(ctx context.Context) error {
+	s.dispatch.Lock() // nothing starts any more
+	defer s.dispatch.Unlock()
+	if !s.runner.Survives() {
+		var rows []*DeploymentRow
+		err := s.store.View(ctx, func(tx Tx) (err error) {
+			rows, err = tx.Running()
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("drain: %w", err)
+		}
+		for _, d := range rows {
+			if d.ClaimedBy == s.holder {
+				s.takeBack(ctx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}, "the control plane was stopped")
+			}
+		}
+	}
+	var ending sync.WaitGroup
+	for handle, a := range s.builders.all() {
+		if s.runner.Survives() && !a.Detection {
+			continue
+		}
+		ending.Go(func() { s.stopBuilder(ctx, handle) })
+	}
+	ending.Wait()
+	return nil
+}
