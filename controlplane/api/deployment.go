@@ -8,8 +8,10 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
-type deploymentFilter struct {
-	pageInput
+// DeploymentFilter narrows a list of deployments. It is exported, as everything
+// that inputs embed must be: huma sees exported fields only.
+type DeploymentFilter struct {
+	PageInput
 	Status      controlplane.Status `query:"status"`
 	Branch      string              `query:"branch" maxLength:"255"`
 	Environment site.Environment    `query:"environment"`
@@ -17,7 +19,7 @@ type deploymentFilter struct {
 
 type projectDeploymentsInput struct {
 	ProjectID string `path:"projectId" maxLength:"100"`
-	deploymentFilter
+	DeploymentFilter
 }
 
 type projectDeploymentInput struct {
@@ -60,7 +62,7 @@ func (a *API) registerDeployments() {
 	register(a, endpoint{
 		id: "listDeployments", method: http.MethodGet, path: "/deployments", tag: "Deployments", summary: "Deployments of all your projects",
 		scope: controlplane.ScopeRead, rate: rateGeneral,
-	}, func(ctx context.Context, in *deploymentFilter) (*deploymentsOutput, error) {
+	}, func(ctx context.Context, in *DeploymentFilter) (*deploymentsOutput, error) {
 		return a.deployments(ctx, "", *in)
 	})
 	register(a, endpoint{
@@ -68,7 +70,7 @@ func (a *API) registerDeployments() {
 		summary: "A project's deployments",
 		scope:   controlplane.ScopeRead, rate: rateGeneral,
 	}, func(ctx context.Context, in *projectDeploymentsInput) (*deploymentsOutput, error) {
-		return a.deployments(ctx, in.ProjectID, in.deploymentFilter)
+		return a.deployments(ctx, in.ProjectID, in.DeploymentFilter)
 	})
 	register(a, endpoint{
 		id: "getProjectDeployment", method: http.MethodGet, path: "/projects/{projectId}/deployments/{deployment}", tag: "Deployments",
@@ -130,7 +132,7 @@ func (a *API) registerDeployments() {
 	})
 }
 
-func (a *API) deployments(ctx context.Context, project string, f deploymentFilter) (*deploymentsOutput, error) {
+func (a *API) deployments(ctx context.Context, project string, f DeploymentFilter) (*deploymentsOutput, error) {
 	items, next, err := a.Service.Deployments(ctx, principal(ctx), controlplane.DeploymentFilter{
 		ProjectID: project, Status: f.Status, Branch: f.Branch, Environment: f.Environment,
 	}, f.page())

@@ -21,13 +21,14 @@ type EnvVarItem struct {
 	EnvVarBody
 }
 
-type envVarInput struct {
+// EnvVarInput names one variable of a project.
+type EnvVarInput struct {
 	ID  string `path:"id" maxLength:"100"`
 	Key string `path:"key" maxLength:"128"`
 }
 
 type putEnvVarInput struct {
-	envVarInput
+	EnvVarInput
 	Body EnvVarBody
 }
 
@@ -72,7 +73,7 @@ func (a *API) registerEnvVars() {
 	register(a, endpoint{
 		id: "deleteEnvVar", method: http.MethodDelete, path: "/projects/{id}/env/{key}", tag: "Projects", summary: "Remove an environment variable",
 		scope: controlplane.ScopeAdmin, rate: rateGeneral, status: http.StatusNoContent,
-	}, func(ctx context.Context, in *envVarInput) (*empty, error) {
+	}, func(ctx context.Context, in *EnvVarInput) (*empty, error) {
 		return done(a.Service.DeleteEnvVar(ctx, principal(ctx), in.ID, in.Key))
 	})
 }
@@ -88,7 +89,7 @@ func envVars(items []*controlplane.EnvVar, err error) (*envVarsOutput, error) {
 	return newPage(items, ""), nil
 }
 
-func (a *API) getEnvVar(ctx context.Context, in *envVarInput) (*bodyOutput[*controlplane.EnvVar], error) {
+func (a *API) getEnvVar(ctx context.Context, in *EnvVarInput) (*bodyOutput[*controlplane.EnvVar], error) {
 	items, err := a.Service.EnvVars(ctx, principal(ctx), in.ID)
 	if err != nil {
 		return nil, err

@@ -2,13 +2,14 @@ package api
 
 import "github.com/mini-vercel/mini-vercel/controlplane"
 
-// pageInput is the part of a list that is asked for.
-type pageInput struct {
+// PageInput is the part of a list that is asked for. Inputs embed it, so it is
+// exported: huma sees exported fields only.
+type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"How many items, at most."`
 	Cursor string `query:"cursor" maxLength:"200" doc:"What the page before has as next."`
 }
 
-func (p pageInput) page() controlplane.Page {
+func (p PageInput) page() controlplane.Page {
 	return controlplane.Page{Limit: p.Limit, Cursor: p.Cursor}
 }
 

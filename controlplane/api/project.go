@@ -63,7 +63,7 @@ func (a *API) registerProjects() {
 		id: "listProjects", method: http.MethodGet, path: "/projects", tag: "Projects",
 		summary: "Your projects, each with its latest and its production deployment",
 		scope:   controlplane.ScopeRead, rate: rateGeneral,
-	}, func(ctx context.Context, in *pageInput) (*pageOutput[*controlplane.Project], error) {
+	}, func(ctx context.Context, in *PageInput) (*pageOutput[*controlplane.Project], error) {
 		items, next, err := a.Service.Projects(ctx, principal(ctx), in.page())
 		if err != nil {
 			return nil, err
