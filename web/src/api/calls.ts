@@ -1,140 +1,120 @@
-import { request } from './request'
-import type {
-  BuildSettings,
-  Deployment,
-  Detection,
-  EnvVar,
-  Environment,
-  File,
-  Invitation,
-  Me,
-  NewToken,
-  Page,
-  Project,
-  ProjectInput,
-  ProjectPatch,
-  Scope,
-  Setup,
-  System,
-  Token,
-  UploadURL,
-} from './types'
+import { answer, client } from './client'
+import type { components, paths } from './schema'
 
-const id = encodeURIComponent
-
-export type DeploymentFilter = {
-  status?: string | undefined
-  branch?: string | undefined
-  environment?: string | undefined
+type Schemas = components['schemas']
+type Query<Path extends keyof paths> = paths[Path] extends {
+  get: { parameters: { query?: infer Parameters } }
 }
+  ? NonNullable<Parameters>
+  : never
+
+export type DeploymentFilter = Omit<Query<'/deployments'>, 'limit' | 'cursor'>
+
+const projectPage = 100
+const deploymentPage = 50
+const filePage = 100
 
 // Sign-in.
-export const getMe = () => request<Me>('/auth/me')
-export const getSetup = () => request<Setup>('/auth/setup')
-export const signUp = (body: { email: string; password: string; name?: string; code?: string }) =>
-  request<Me>('/auth/signup', { method: 'POST', body })
-export const signIn = (body: { email: string; password: string }) =>
-  request<Me>('/auth/login', { method: 'POST', body })
-export const signOut = () => request<void>('/auth/logout', { method: 'POST' })
-export const invite = () => request<Invitation>('/invitations', { method: 'POST', body: {} })
+export const getMe = () => answer(client.GET('/auth/me'))
+export const getSetup = () => answer(client.GET('/auth/setup'))
+export const signUp = (body: Schemas['SignUpInputBody']) =>
+  answer(client.POST('/auth/signup', { body }))
+export const signIn = (body: Schemas['SignInInputBody']) =>
+  answer(client.POST('/auth/login', { body }))
+export const signOut = () => answer(client.POST('/auth/logout'))
+export const invite = () => answer(client.POST('/invitations', { body: {} }))
 
 // Tokens.
-export const getTokens = () => request<Page<Token>>('/tokens')
-export const createToken = (body: { name: string; scope: Scope }) =>
-  request<NewToken>('/tokens', { method: 'POST', body })
-export const deleteToken = (tokenId: string) =>
-  request<void>(`/tokens/${id(tokenId)}`, { method: 'DELETE' })
+export const getTokens = () => answer(client.GET('/tokens'))
+export const createToken = (body: Schemas['TokenInputBody']) =>
+  answer(client.POST('/tokens', { body }))
+export const deleteToken = (id: string) =>
+  answer(client.DELETE('/tokens/{id}', { params: { path: { id } } }))
 
 // Projects.
 export const getProjects = (cursor?: string) =>
-  request<Page<Project>>('/projects', { query: { limit: 100, cursor } })
+  answer(
+    client.GET('/projects', {
+      params: { query: { limit: projectPage, ...(cursor ? { cursor } : {}) } },
+    }),
+  )
 export const getProject = (idOrSubDomain: string) =>
-  request<Project>(`/projects/${id(idOrSubDomain)}`)
-export const createProject = (body: ProjectInput) =>
-  request<Project>('/projects', { method: 'POST', body })
-export const updateProject = (projectId: string, body: ProjectPatch) =>
-  request<Project>(`/projects/${id(projectId)}`, { method: 'PATCH', body })
-export const deleteProject = (projectId: string) =>
-  request<void>(`/projects/${id(projectId)}`, { method: 'DELETE' })
-export const resumeProject = (projectId: string) =>
-  request<Project>(`/projects/${id(projectId)}/resume`, { method: 'POST' })
-export const detect = (
-  body: { gitURL: string; branch?: string; rootDirectory?: string },
-  signal?: AbortSignal,
-) => request<Detection>('/detect', { method: 'POST', body, signal })
+  answer(client.GET('/projects/{id}', { params: { path: { id: idOrSubDomain } } }))
+export const createProject = (body: Schemas['ProjectBody']) =>
+  answer(client.POST('/projects', { body }))
+export const updateProject = (id: string, body: Schemas['ProjectPatchBody']) =>
+  answer(client.PATCH('/projects/{id}', { params: { path: { id } }, body }))
+export const deleteProject = (id: string) =>
+  answer(client.DELETE('/projects/{id}', { params: { path: { id } } }))
+export const resumeProject = (id: string) =>
+  answer(client.POST('/projects/{id}/resume', { params: { path: { id } } }))
+export const detect = (body: Schemas['DetectInputBody'], signal: AbortSignal) =>
+  answer(client.POST('/detect', { body, signal }))
 
 // Environment variables.
-export type EnvVarInput = { value: string; secret: boolean; environments: Environment[] }
-export const getEnv = (projectId: string) => request<Page<EnvVar>>(`/projects/${id(projectId)}/env`)
-export const putEnvVar = (projectId: string, key: string, body: EnvVarInput) =>
-  request<EnvVar>(`/projects/${id(projectId)}/env/${id(key)}`, { method: 'PUT', body })
-export const deleteEnvVar = (projectId: string, key: string) =>
-  request<void>(`/projects/${id(projectId)}/env/${id(key)}`, { method: 'DELETE' })
+export const getEnv = (id: string) =>
+  answer(client.GET('/projects/{id}/env', { params: { path: { id } } }))
+export const putEnvVar = (id: string, key: string, body: Schemas['EnvVarBody']) =>
+  answer(client.PUT('/projects/{id}/env/{key}', { params: { path: { id, key } }, body }))
+export const replaceEnv = (id: string, items: Schemas['EnvVarItem'][]) =>
+  answer(client.PUT('/projects/{id}/env', { params: { path: { id } }, body: { items } }))
+export const deleteEnvVar = (id: string, key: string) =>
+  answer(client.DELETE('/projects/{id}/env/{key}', { params: { path: { id, key } } }))
 
 // Deployments.
 export const getDeployments = (projectId: string, filter: DeploymentFilter, cursor?: string) =>
-  request<Page<Deployment>>(`/projects/${id(projectId)}/deployments`, {
-    query: { ...filter, limit: 50, cursor },
-  })
+  answer(
+    client.GET('/projects/{projectId}/deployments', {
+      params: {
+        path: { projectId },
+        query: { ...filter, limit: deploymentPage, ...(cursor ? { cursor } : {}) },
+      },
+    }),
+  )
 export const getAllDeployments = (filter: DeploymentFilter, cursor?: string) =>
-  request<Page<Deployment>>('/deployments', { query: { ...filter, limit: 50, cursor } })
+  answer(
+    client.GET('/deployments', {
+      params: { query: { ...filter, limit: deploymentPage, ...(cursor ? { cursor } : {}) } },
+    }),
+  )
 export const getDeployment = (projectId: string, idOrHostId: string) =>
-  request<Deployment>(`/projects/${id(projectId)}/deployments/${id(idOrHostId)}`)
-export const getFiles = (deploymentId: string, prefix: string, cursor?: string) =>
-  request<Page<File>>(`/deployments/${id(deploymentId)}/files`, {
-    query: { prefix, limit: 100, cursor },
-  })
-
-export type DeployInput = {
-  projectId: string
-  branch?: string
-  commit?: string
-  environment?: Environment
-  noCache?: boolean
-}
+  answer(
+    client.GET('/projects/{projectId}/deployments/{deployment}', {
+      params: { path: { projectId, deployment: idOrHostId } },
+    }),
+  )
+export const getFiles = (id: string, prefix: string, cursor?: string) =>
+  answer(
+    client.GET('/deployments/{id}/files', {
+      params: {
+        path: { id },
+        query: { limit: filePage, ...(prefix ? { prefix } : {}), ...(cursor ? { cursor } : {}) },
+      },
+    }),
+  )
+export type DeployInput = Schemas['DeployInputBody']
 export const deploy = (body: DeployInput, idempotencyKey: string) =>
-  request<Deployment>('/deploy', {
-    method: 'POST',
-    body,
-    headers: { 'Idempotency-Key': idempotencyKey },
-  })
-export const cancelDeployment = (deploymentId: string) =>
-  request<Deployment>(`/deployments/${id(deploymentId)}/cancel`, { method: 'POST' })
-export const promoteDeployment = (deploymentId: string) =>
-  request<Deployment>(`/deployments/${id(deploymentId)}/promote`, { method: 'POST', body: {} })
-export const retryDeployment = (deploymentId: string) =>
-  request<Deployment>(`/deployments/${id(deploymentId)}/retry`, { method: 'POST' })
-export const deleteDeployment = (deploymentId: string) =>
-  request<void>(`/deployments/${id(deploymentId)}`, { method: 'DELETE' })
+  answer(
+    client.POST('/deploy', { params: { header: { 'Idempotency-Key': idempotencyKey } }, body }),
+  )
+export const cancelDeployment = (id: string) =>
+  answer(client.POST('/deployments/{id}/cancel', { params: { path: { id } } }))
+export const promoteDeployment = (id: string) =>
+  answer(client.POST('/deployments/{id}/promote', { params: { path: { id } }, body: {} }))
+export const retryDeployment = (id: string) =>
+  answer(client.POST('/deployments/{id}/retry', { params: { path: { id } } }))
+export const deleteDeployment = (id: string) =>
+  answer(client.DELETE('/deployments/{id}', { params: { path: { id } } }))
+export const createDeployment = (body: Schemas['UploadInputBody']) =>
+  answer(client.POST('/deployments', { body }))
+export const publishDeployment = (id: string) =>
+  answer(client.POST('/deployments/{id}/publish', { params: { path: { id } } }))
 
-// An archive of sources.
-export type ArchiveInput = {
-  projectId: string
-  kind: 'archive'
-  message?: string
-  environment?: Environment
-  archiveSize: number
-  archiveSHA256: string
-}
-export const createArchiveDeployment = (body: ArchiveInput) =>
-  request<{ deployment: Deployment; upload: UploadURL }>('/deployments', { method: 'POST', body })
-export const publishDeployment = (deploymentId: string) =>
-  request<Deployment>(`/deployments/${id(deploymentId)}/publish`, { method: 'POST' })
-
-export const getSystem = () => request<System>('/system')
-
-export const settingNames = [
-  'rootDirectory',
-  'framework',
-  'installCommand',
-  'buildCommand',
-  'outputDirectory',
-  'nodeVersion',
-] as const satisfies readonly (keyof BuildSettings)[]
+export const getSystem = () => answer(client.GET('/system'))
 
 // Addresses that the browser opens itself.
 export const eventsURL = () => '/events'
 export const logStreamURL = (deploymentId: string, after: string | undefined) =>
-  `/deployments/${id(deploymentId)}/logs/stream${after ? `?after=${id(after)}` : ''}`
+  `/deployments/${encodeURIComponent(deploymentId)}/logs/stream${after ? `?after=${after}` : ''}`
 export const logDownloadURL = (deploymentId: string) =>
-  `/deployments/${id(deploymentId)}/logs?format=text`
+  `/deployments/${encodeURIComponent(deploymentId)}/logs?format=text`

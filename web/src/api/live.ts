@@ -9,7 +9,7 @@ import type { Change } from './types'
 // and somebody has more tabs than that.
 type Connection = 'connecting' | 'live' | 'lost'
 
-const coalesceMilliseconds = 80
+const coalesceMilliseconds = 150
 const lostAfterMilliseconds = 4000
 
 class Live {
@@ -103,7 +103,9 @@ function invalidate(changes: Change[]): void {
   for (const change of changes) {
     void queryClient.invalidateQueries({ queryKey: ['deployments', change.project] })
     void queryClient.invalidateQueries({ queryKey: ['deployment', change.project] })
-    void queryClient.invalidateQueries({ queryKey: ['env', change.project] })
+    if (change.type === 'project') {
+      void queryClient.invalidateQueries({ queryKey: ['env', change.project] })
+    }
   }
   // Every one of these shows parts of projects and deployments alike.
   void queryClient.invalidateQueries({ queryKey: ['projects'] })

@@ -8,8 +8,11 @@ export const queryClient = new QueryClient({
     queries: {
       // Events invalidate what changed; this is the backstop.
       staleTime: 60_000,
-      retry: (failures, error) =>
-        failures < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
+      retry: (failures, error) => failures < 2 && (!(error instanceof ApiError) || mayPass(error)),
+      retryDelay: (failures, error) =>
+        error instanceof ApiError && error.retryAfterSeconds
+          ? error.retryAfterSeconds * 1000
+          : 500 * 2 ** failures,
       // The browser's own word about the network says nothing about a control
       // plane on the same machine.
       networkMode: 'always',
@@ -17,6 +20,11 @@ export const queryClient = new QueryClient({
     mutations: { networkMode: 'always' },
   },
 })
+
+// mayPass reports whether the same request may succeed a little later.
+function mayPass({ status }: ApiError): boolean {
+  return status === 0 || status === 429 || status >= 500
+}
 
 const cursor = {
   initialPageParam: undefined as string | undefined,

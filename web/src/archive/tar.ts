@@ -45,7 +45,6 @@ function splitName(path: Uint8Array): Name | undefined {
 function ustar({ name, prefix }: Name, size: number, modified: number, type: string) {
   const header = new Uint8Array(block)
   const put = (at: number, text: string) => header.set(encoder.encode(text), at)
-  const octal = (n: number, digits: number) => `${n.toString(8).padStart(digits, '0')}\0`
   header.set(name, 0)
   put(100, octal(0o644, 7))
   put(108, octal(0, 7))
@@ -59,6 +58,10 @@ function ustar({ name, prefix }: Name, size: number, modified: number, type: str
   const sum = header.reduce((total, byte) => total + byte, 0)
   put(148, `${sum.toString(8).padStart(6, '0')}\0 `)
   return header
+}
+
+function octal(n: number, digits: number): string {
+  return `${n.toString(8).padStart(digits, '0')}\0`
 }
 
 // paxRecord is "LENGTH KEY=VALUE\n", where the length counts itself.

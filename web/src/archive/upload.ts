@@ -1,4 +1,4 @@
-import { createArchiveDeployment, publishDeployment } from '@/api/calls'
+import { createDeployment, publishDeployment } from '@/api/calls'
 import { ApiError, problemToError, unreachable } from '@/api/error'
 import type { Deployment, Environment, UploadURL } from '@/api/types'
 
@@ -25,7 +25,7 @@ export async function deployFolder(input: DeployFolder): Promise<Deployment> {
     (bytes) => onProgress({ step: 'pack', part: bytes / total }),
     signal,
   )
-  const { deployment, upload } = await createArchiveDeployment({
+  const { deployment, upload } = await createDeployment({
     projectId,
     kind: 'archive',
     message: `Folder ${folder.name}`,
@@ -33,6 +33,7 @@ export async function deployFolder(input: DeployFolder): Promise<Deployment> {
     archiveSHA256: archive.sha256,
     ...(environment ? { environment } : {}),
   })
+  if (!upload) throw new Error('The control plane named no address for the archive.')
   await send(upload, archive.blob, (part) => onProgress({ step: 'upload', part }), signal)
   onProgress({ step: 'queue', part: 1 })
   return publishDeployment(deployment.id)

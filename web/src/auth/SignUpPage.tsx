@@ -74,8 +74,8 @@ export function Component() {
           name="password"
           autoComplete="new-password"
           required
-          minLength={10}
-          hint="At least 10 characters."
+          minLength={8}
+          hint="At least 8 characters."
           value={password}
           onChange={(event) => setPassword(event.target.value)}
           error={errors.of.password}

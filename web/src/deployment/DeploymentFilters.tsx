@@ -4,7 +4,7 @@ import type { DeploymentFilter } from '@/api/calls'
 import type { Status } from '@/api/types'
 import { statusWord } from '@/ui/StatusMark'
 
-const statuses: Status[] = ['QUEUED', 'IN_PROGRESS', 'READY', 'FAIL', 'CANCELED']
+export const statuses: Status[] = ['QUEUED', 'IN_PROGRESS', 'READY', 'FAIL', 'CANCELED']
 
 type DeploymentFiltersProps = {
   filter: DeploymentFilter

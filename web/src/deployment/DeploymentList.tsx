@@ -8,20 +8,14 @@ import { Button } from '@/ui/Button'
 import { CommandLine } from '@/ui/CopyButton'
 import { Empty, Failed, SkeletonRows } from '@/ui/Loaded'
 
-import { DeploymentFilters } from './DeploymentFilters'
+import { DeploymentFilters, statuses } from './DeploymentFilters'
 import { DeploymentRow } from './DeploymentRow'
-
-const filterNames = ['status', 'environment', 'branch'] as const
 
 // DeploymentList shows a project's deployments, or those of all projects, newest
 // first. Its filters stand in the address.
 export function DeploymentList({ project, projects }: { project?: Project; projects?: Project[] }) {
   const [search, setSearch] = useSearchParams()
-  const filter: DeploymentFilter = {}
-  for (const name of filterNames) {
-    const value = search.get(name)
-    if (value) filter[name] = value
-  }
+  const filter = filterOf(search)
   const list = useInfiniteQuery(
     project ? queries.deployments(project.id, filter) : queries.allDeployments(filter),
   )
@@ -107,8 +101,23 @@ function NoDeployments({ project, filtered, onClear }: NoDeploymentsProps) {
   )
 }
 
+// filterOf reads the filters of an address; what is no status or environment is
+// not asked for.
+export function filterOf(search: URLSearchParams): DeploymentFilter {
+  const filter: DeploymentFilter = {}
+  const status = statuses.find((one) => one === search.get('status'))
+  const environment = (['production', 'preview'] as const).find(
+    (one) => one === search.get('environment'),
+  )
+  const branch = search.get('branch')
+  if (status) filter.status = status
+  if (environment) filter.environment = environment
+  if (branch) filter.branch = branch
+  return filter
+}
+
 function branchesOf(deployments: Deployment[], chosen: string | undefined): string[] {
   const names = new Set(deployments.flatMap(({ source }) => source.branch ?? []))
   if (chosen) names.add(chosen)
-  return [...names].sort((a, b) => a.localeCompare(b))
+  return [...names].toSorted((a, b) => a.localeCompare(b))
 }

@@ -32,7 +32,7 @@ export function Facts({ deployment }: { deployment: Deployment }) {
       </li>
       {startedAt && (
         <li>
-          took <Lasted from={startedAt} to={endedAt} />
+          {endedAt ? 'took' : 'for'} <Lasted from={startedAt} to={endedAt} />
         </li>
       )}
       {attempt > 1 && <li>attempt {attempt}</li>}

@@ -16,7 +16,7 @@ export function FailureNotice({ project, deployment, buffer }: FailureNoticeProp
   if (status === 'CANCELED' && reason) {
     return (
       <p className="flex items-center gap-3 rounded-lg border border-line px-4 py-3 text-ink-2">
-        <StatusShape status={status} /> {sentence(reason)}
+        <StatusShape status={status} /> {reason}
       </p>
     )
   }
@@ -29,7 +29,7 @@ export function FailureNotice({ project, deployment, buffer }: FailureNoticeProp
     >
       <StatusShape status={status} />
       <p className="min-w-0 grow basis-64 font-medium break-words">
-        {sentence(reason ?? 'The build failed.')}
+        {reason ?? 'The build failed.'}
       </p>
       {line !== undefined && (
         <Link
@@ -43,8 +43,4 @@ export function FailureNotice({ project, deployment, buffer }: FailureNoticeProp
       )}
     </div>
   )
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

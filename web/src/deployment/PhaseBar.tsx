@@ -15,48 +15,64 @@ export function PhaseBar({ deployment }: { deployment: Deployment }) {
   const now = useFineNow(running)
   const segments = segmentsOf(deployment, now)
   const total = segments.reduce((sum, { milliseconds }) => sum + milliseconds, 0)
+  const share = (milliseconds: number) => (total > 0 ? milliseconds / total : 1)
   return (
-    <ol
-      aria-label="Phases"
-      className="grid grid-cols-3 gap-x-1 gap-y-3 min-[30rem]:grid-cols-4 md:flex md:gap-x-1"
-    >
-      {segments.map(({ phase, state, milliseconds }) => (
-        <li
-          key={phase}
-          aria-current={state === 'running' ? 'step' : undefined}
-          className="flex min-w-0 flex-col gap-2 md:min-w-20"
-          style={{ flexGrow: total > 0 ? milliseconds / total : 1, flexBasis: 0 }}
-        >
-          <span
-            aria-hidden
-            className={clsx(
-              'h-1.5 rounded-full',
-              state === 'done' && 'bg-ink-3',
-              state === 'running' && 'animate-breathe bg-accent',
-              state === 'failed' && 'bg-bad',
-              (state === 'ahead' || state === 'skipped') && 'border border-line-strong',
-              state === 'stopped' && 'bg-line-strong',
-            )}
-          />
-          <span className="flex flex-col text-sm leading-4.5">
-            <span
-              className={clsx(
-                'truncate',
-                state === 'running' && 'font-medium text-accent',
-                state === 'failed' && 'font-medium text-bad',
-                (state === 'ahead' || state === 'skipped') && 'text-ink-3',
-              )}
-            >
-              {phaseName(phase, deployment.kind)}
-            </span>
-            <span className="tabular text-xs text-ink-3">
-              {words[state]}
-              {state === 'done' || state === 'running' ? duration(milliseconds) : ''}
-            </span>
-          </span>
-        </li>
-      ))}
-    </ol>
+    <div className="flex flex-col gap-3">
+      <div aria-hidden className="flex gap-1 md:hidden">
+        {segments.map(({ phase, state, milliseconds }) => (
+          <Bar key={phase} state={state} share={share(milliseconds)} />
+        ))}
+      </div>
+      <ol
+        aria-label="Phases"
+        className="grid grid-cols-3 gap-x-4 gap-y-2 min-[30rem]:grid-cols-4 md:flex md:gap-1"
+      >
+        {segments.map(({ phase, state, milliseconds }) => (
+          <li
+            key={phase}
+            aria-current={state === 'running' ? 'step' : undefined}
+            className="flex min-w-0 flex-col gap-2 md:min-w-20"
+            style={{ flexGrow: share(milliseconds), flexBasis: 0 }}
+          >
+            <div aria-hidden className="flex max-md:hidden">
+              <Bar state={state} share={1} />
+            </div>
+            <p className="flex flex-col text-sm leading-4.5 max-md:flex-row max-md:justify-between">
+              <span
+                className={clsx(
+                  'truncate',
+                  state === 'running' && 'font-medium text-accent',
+                  state === 'failed' && 'font-medium text-bad',
+                  (state === 'ahead' || state === 'skipped') && 'text-ink-3',
+                )}
+              >
+                {phaseName(phase, deployment.kind)}
+              </span>
+              <span className="tabular text-xs leading-4.5 text-ink-3">
+                <span className="max-md:sr-only">{words[state]}</span>
+                {state === 'ahead' || state === 'skipped' ? '' : duration(milliseconds)}
+              </span>
+            </p>
+          </li>
+        ))}
+      </ol>
+    </div>
+  )
+}
+
+function Bar({ state, share }: { state: State; share: number }) {
+  return (
+    <span
+      className={clsx(
+        'h-1.5 min-w-2 rounded-full',
+        state === 'done' && 'bg-ink-3',
+        state === 'running' && 'animate-breathe bg-accent',
+        state === 'failed' && 'bg-bad',
+        (state === 'ahead' || state === 'skipped') && 'border border-line-strong',
+        state === 'stopped' && 'bg-line-strong',
+      )}
+      style={{ flexGrow: share, flexBasis: 0 }}
+    />
   )
 }
 
@@ -64,8 +80,8 @@ const words: Record<State, string> = {
   ahead: '',
   running: '',
   done: '',
-  failed: 'failed',
-  stopped: 'stopped',
+  failed: 'failed, ',
+  stopped: 'stopped, ',
   skipped: 'not needed',
 }
 

@@ -19,18 +19,19 @@ export type Action = {
   run: () => void
 }
 
+const refresh = () =>
+  Promise.all(
+    ['deployment', 'deployments', 'project'].map((key) =>
+      queryClient.invalidateQueries({ queryKey: [key] }),
+    ),
+  )
+
 // useActions is what can be done with a deployment: those that make sense in
 // its status, with a reason where one can't be done now.
 export function useActions(project: Project, deployment: Deployment): Action[] {
   const navigate = useNavigate()
   const promote = usePromote(project)
   const redeploy = useDeploy(project)
-  const refresh = () =>
-    Promise.all(
-      ['deployment', 'deployments', 'project'].map((key) =>
-        queryClient.invalidateQueries({ queryKey: [key] }),
-      ),
-    )
   const cancel = useMutation({
     mutationFn: () => cancelDeployment(deployment.id),
     onSuccess: refresh,

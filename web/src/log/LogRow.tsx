@@ -24,7 +24,7 @@ type LineProps = Placed & {
 
 const marks: Record<Stream, { sign: string; label: string; tone: string }> = {
   stdout: { sign: '', label: '', tone: '' },
-  stderr: { sign: '!', label: 'stderr: ', tone: 'text-bad font-semibold' },
+  stderr: { sign: '!', label: 'stderr: ', tone: 'text-warn font-semibold' },
   system: { sign: '›', label: 'Mini-Vercel: ', tone: 'text-accent' },
 }
 

@@ -51,7 +51,7 @@ export function LogToolbar(props: LogToolbarProps) {
             if (event.key === 'Enter') props.onStep(event.shiftKey ? -1 : 1)
             if (event.key === 'Escape') props.onQuery('')
           }}
-          className="field min-h-8 py-1 pl-8 text-sm [&::-webkit-search-cancel-button]:hidden"
+          className="field min-h-8 border-line-strong py-1 pl-8 text-sm [&::-webkit-search-cancel-button]:hidden"
         />
       </div>
       <div className="flex items-center">

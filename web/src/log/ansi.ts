@@ -153,9 +153,12 @@ function palette(n: number): Color | undefined {
     const grey = 8 + 10 * (n - 232)
     return exact([grey, grey, grey])
   }
-  const level = (step: number) => (step === 0 ? 0 : 55 + 40 * step)
   const cube = n - 16
   return exact([level(Math.floor(cube / 36)), level(Math.floor(cube / 6) % 6), level(cube % 6)])
+}
+
+function level(step: number): number {
+  return step === 0 ? 0 : 55 + 40 * step
 }
 
 function exact(rgb: number[]): Color | undefined {

@@ -13,25 +13,23 @@ type Target = { id: string; projectId: string; hostId: string }
 const reopenMilliseconds = 3000
 
 // useLogStream follows a deployment's log from its first line until the
-// deployment has ended. State changes that come with the log go into the query
+// deployment has ended. A component that shows another deployment must be a new
+// one, with a key. State changes that come with the log go into the query
 // cache, so that page and log never disagree.
 export function useLogStream({ id, projectId, hostId }: Target) {
   const queryClient = useQueryClient()
-  const [buffer, setBuffer] = useState(() => new LogBuffer())
+  const [buffer] = useState(() => new LogBuffer())
   const [state, setState] = useState<StreamState>('loading')
 
   useEffect(() => {
-    const lines = new LogBuffer()
-    setBuffer(lines)
-    setState('loading')
     let source: EventSource
     let timer: number | undefined
 
     const open = () => {
-      source = new EventSource(logStreamURL(id, lines.cursor()))
+      source = new EventSource(logStreamURL(id, buffer.cursor()))
       source.addEventListener('open', () => setState('following'))
       source.addEventListener('line', (event: MessageEvent<string>) => {
-        lines.append(JSON.parse(event.data) as LogLine)
+        buffer.append(JSON.parse(event.data) as LogLine)
       })
       source.addEventListener('state', (event: MessageEvent<string>) => {
         const deployment = JSON.parse(event.data) as Deployment
@@ -58,7 +56,7 @@ export function useLogStream({ id, projectId, hostId }: Target) {
       window.clearTimeout(timer)
       source.close()
     }
-  }, [id, projectId, hostId, queryClient])
+  }, [buffer, id, projectId, hostId, queryClient])
 
   return { buffer, state }
 }

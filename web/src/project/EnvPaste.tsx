@@ -1,7 +1,7 @@
 import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
 
-import { putEnvVar } from '@/api/calls'
+import { replaceEnv } from '@/api/calls'
 import { fieldErrors } from '@/api/error'
 import { queryClient } from '@/api/queries'
 import type { EnvVar, Project } from '@/api/types'
@@ -25,16 +25,16 @@ export function EnvPaste({ project, known, onClose }: EnvPasteProps) {
   const { pairs, problems } = parseDotenv(text)
   const replaced = pairs.filter(({ key }) => known.some((variable) => variable.key === key)).length
   const save = useMutation({
-    mutationFn: async () => {
-      for (const { key, value } of pairs) {
-        // What is secret stays so.
+    mutationFn: () => {
+      // All variables are given at once; one without a value keeps its own.
+      const kept = known
+        .filter(({ key }) => !pairs.some((pair) => pair.key === key))
+        .map(({ key, secret: isSecret, environments }) => ({ key, secret: isSecret, environments }))
+      const pasted = pairs.map(({ key, value }) => {
         const wasSecret = known.some((variable) => variable.key === key && variable.secret)
-        await putEnvVar(project.id, key, {
-          value,
-          secret: secret || wasSecret,
-          environments: where,
-        })
-      }
+        return { key, value, secret: secret || wasSecret, environments: where }
+      })
+      return replaceEnv(project.id, [...kept, ...pasted])
     },
     onSuccess: () => {
       toast.done(`${count(pairs.length, 'variable')} saved.`)

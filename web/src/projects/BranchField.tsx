@@ -28,7 +28,7 @@ export function BranchField({ branches, placeholder, value, onChange, error }: B
       />
       <datalist id={id}>
         {(branches ?? []).map((branch) => (
-          <option key={branch} value={branch} />
+          <option key={branch}>{branch}</option>
         ))}
       </datalist>
     </>

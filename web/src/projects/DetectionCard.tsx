@@ -1,15 +1,13 @@
-import type { settingNames } from '@/api/calls'
 import type { BuildSettings, Detection } from '@/api/types'
 import { shortCommit } from '@/format/source'
 import { FrameworkLogo } from '@/frameworks/FrameworkLogo'
+import type { SettingName } from '@/project/buildSettings'
 import { Button } from '@/ui/Button'
 import { Skeleton } from '@/ui/Loaded'
 import { Spinner } from '@/ui/Spinner'
 
 import { SettingRow } from './SettingRow'
 import type { DetectionQuery } from './useDetection'
-
-type Name = (typeof settingNames)[number]
 
 type DetectionCardProps = {
   detection: DetectionQuery
@@ -19,7 +17,7 @@ type DetectionCardProps = {
   errors: Partial<Record<string, string>>
 }
 
-const rows: { name: Name; label: string; none: string }[] = [
+const rows: { name: SettingName; label: string; none: string }[] = [
   { name: 'rootDirectory', label: 'Root directory', none: 'The top of the repository' },
   { name: 'installCommand', label: 'Install', none: 'Nothing to install' },
   { name: 'buildCommand', label: 'Build', none: 'Nothing to build' },
@@ -32,7 +30,7 @@ const rows: { name: Name; label: string; none: string }[] = [
 export function DetectionCard(props: DetectionCardProps) {
   const { detection, problem, settings, onSettings, errors } = props
   const { data, isFetching, error, refetch } = detection
-  const change = (name: Name, value: string | undefined) => {
+  const change = (name: SettingName, value: string | undefined) => {
     const { [name]: _, ...rest } = settings
     onSettings(value === undefined ? rest : { ...rest, [name]: value })
   }
@@ -107,7 +105,7 @@ function Header({ data, isFetching, failed }: HeaderProps) {
   )
 }
 
-function detectedOf(data: Detection, name: Name): string | undefined {
+function detectedOf(data: Detection, name: SettingName): string | undefined {
   switch (name) {
     case 'rootDirectory':
       return undefined

@@ -37,7 +37,7 @@ export function ProjectCard({ project }: { project: Project }) {
         </div>
         <Health project={project} />
       </header>
-      <div className="mt-auto flex flex-col gap-1 text-sm">
+      <div className="mb-auto flex flex-col gap-1 text-sm">
         {production ? (
           <Summary deployment={production} />
         ) : latest ? (

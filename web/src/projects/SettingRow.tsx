@@ -53,7 +53,7 @@ export function SettingRow(props: SettingRowProps) {
         {choices && (
           <datalist id={`${id}-choices`}>
             {choices.map((choice) => (
-              <option key={choice} value={choice} />
+              <option key={choice}>{choice}</option>
             ))}
           </datalist>
         )}

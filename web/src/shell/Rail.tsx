@@ -33,7 +33,7 @@ export function Rail() {
       aria-label={subDomain ? 'Project' : 'Dashboard'}
       className={clsx(
         'fixed inset-x-0 bottom-0 z-30 flex border-t border-line bg-canvas pb-[env(safe-area-inset-bottom)]',
-        'md:sticky md:top-12 md:bottom-auto md:z-0 md:h-[calc(100dvh-3rem)] md:w-52 md:shrink-0 md:flex-col md:gap-0.5 md:border-t-0 md:border-r md:p-3',
+        'md:sticky md:top-12 md:bottom-auto md:z-0 md:h-[calc(100dvh-3rem)] md:w-52 md:shrink-0 md:flex-col md:gap-0.5 md:border-t-0 md:p-3',
       )}
     >
       {places.map(({ to, label, icon: Icon, end }) => (

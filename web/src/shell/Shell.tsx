@@ -5,7 +5,7 @@ import { Navigate, Outlet, ScrollRestoration, useLocation, useNavigation } from 
 import { isStatus } from '@/api/error'
 import { live } from '@/api/live'
 import { queries, queryClient } from '@/api/queries'
-import { whenSignedOut } from '@/api/request'
+import { whenSignedOut } from '@/api/client'
 import { paths } from '@/paths'
 import { Failed } from '@/ui/Loaded'
 import { Toasts } from '@/ui/toast'
@@ -56,7 +56,11 @@ export function Shell() {
         <Notices isolation={me.data.isolation} />
         <div className="flex min-h-0 grow">
           <Rail />
-          <main id="main" tabIndex={-1} className="min-w-0 grow pb-16 outline-none md:pb-0">
+          <main
+            id="main"
+            tabIndex={-1}
+            className="min-w-0 grow border-line pb-16 outline-none md:border-l md:pb-0"
+          >
             <Outlet />
           </main>
         </div>

@@ -7,7 +7,7 @@ export function rank<Item>(items: Item[], query: string, textOf: (item: Item) =>
   return items
     .map((item) => ({ item, score: scoreOf(textOf(item).toLowerCase(), words) }))
     .filter(({ score }) => score > 0)
-    .sort((a, b) => b.score - a.score)
+    .toSorted((a, b) => b.score - a.score)
     .map(({ item }) => item)
 }
 
