@@ -12,8 +12,8 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
-// Problem is the body of every answer that is no success, RFC 9457. It never
-// repeats a value that was sent.
+// Problem is the body of every answer that is no success, RFC 9457. It does not
+// repeat what was sent, but for names: of a project, a branch, a file.
 type Problem struct {
 	Type   string                    `json:"type" doc:"A URI that names the kind of problem."`
 	Title  string                    `json:"title" doc:"The kind of problem, the same for all of its kind."`
