@@ -76,7 +76,8 @@ type Call struct {
 	Body []byte // sent as it is, of type Type
 	Type string
 
-	Out any // *[]byte gets the body as it is, anything else is read from JSON; nil: the body is dropped
+	OutHeader *http.Header // gets the answer's header; may be nil
+	Out       any          // *[]byte gets the body as it is, anything else is read from JSON; nil: the body is dropped
 
 	// Once marks a call that must not reach the control plane twice: it is
 	// repeated only where the first one surely did nothing.
@@ -114,7 +115,7 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		if contentType != "" {
 			req.Header.Set("Content-Type", contentType)
 		}
-		return c.exchange(req, call.Out)
+		return c.exchange(req, call.Out, call.OutHeader)
 	})
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", call.Method, call.Path, c.explain(err))
@@ -162,7 +163,7 @@ func (c *Client) newRequest(ctx context.Context, call Call, body []byte) (*http.
 	return req, nil
 }
 
-func (c *Client) exchange(req *http.Request, out any) error {
+func (c *Client) exchange(req *http.Request, out any, header *http.Header) error {
 	res, err := c.http.Do(req)
 	if err != nil {
 		return err
@@ -170,6 +171,9 @@ func (c *Client) exchange(req *http.Request, out any) error {
 	defer res.Body.Close()
 	if res.StatusCode/100 != 2 {
 		return readProblem(res)
+	}
+	if header != nil {
+		*header = res.Header
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
