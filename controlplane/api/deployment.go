@@ -30,12 +30,12 @@ type projectDeploymentInput struct {
 type deployInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"A second call with the same key answers with the first one's deployment."`
 	Body           struct {
-		ProjectID   string           `json:"projectId" minLength:"1" maxLength:"100"`
-		Branch      string           `json:"branch,omitempty" maxLength:"255" doc:"The production branch where it is left out."`
-		Commit      string           `json:"commit,omitempty" maxLength:"64" doc:"The branch's newest where it is left out."`
-		Environment site.Environment `json:"environment,omitempty" doc:"Left out: production on the production branch and for the project's first one, else preview."`
-		NoCache     bool             `json:"noCache,omitempty"`
-		Message     string           `json:"message,omitempty" maxLength:"2000"`
+		ProjectID   string              `json:"projectId" minLength:"1" maxLength:"100"`
+		Branch      string              `json:"branch,omitempty" maxLength:"255" doc:"The production branch where it is left out."`
+		Commit      string              `json:"commit,omitempty" maxLength:"64" doc:"The branch's newest where it is left out."`
+		Environment optionalEnvironment `json:"environment,omitempty" doc:"Left out: production on the production branch and for the project's first one, else preview."`
+		NoCache     bool                `json:"noCache,omitempty"`
+		Message     string              `json:"message,omitempty" maxLength:"2000"`
 	}
 }
 
@@ -145,7 +145,7 @@ func (a *API) deployments(ctx context.Context, project string, f DeploymentFilte
 func (a *API) deploy(ctx context.Context, in *deployInput) (*deploymentOutput, error) {
 	b := in.Body
 	return answer(a.Service.Deploy(ctx, principal(ctx), controlplane.DeployInput{
-		ProjectID: b.ProjectID, Branch: b.Branch, Commit: b.Commit, Environment: b.Environment,
+		ProjectID: b.ProjectID, Branch: b.Branch, Commit: b.Commit, Environment: site.Environment(b.Environment),
 		NoCache: b.NoCache, Message: b.Message, IdempotencyKey: in.IdempotencyKey,
 	}))
 }

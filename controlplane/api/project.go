@@ -15,12 +15,19 @@ type projectInput struct {
 
 // ProjectBody makes a project.
 type ProjectBody struct {
-	Name             string `json:"name" minLength:"1" maxLength:"100"`
-	SubDomain        string `json:"subDomain,omitempty" maxLength:"40" doc:"A unique DNS label of 3 to 40 characters. From the name where it is left out."`
-	GitURL           string `json:"gitURL,omitempty" maxLength:"2048" doc:"https:// to a public host. None: the project gets its files by upload."`
-	ProductionBranch string `json:"productionBranch,omitempty" maxLength:"255" doc:"The repository's default where it is left out."`
-	site.BuildSettings
-	Credentials *controlplane.Credentials `json:"credentials,omitempty" doc:"For the clone of a private repository. They are kept encrypted and never shown."`
+	Name             string                    `json:"name" minLength:"1" maxLength:"100"`
+	SubDomain        string                    `json:"subDomain,omitempty" maxLength:"40" doc:"A unique DNS label of 3 to 40 characters. From the name where it is left out."`
+	GitURL           string                    `json:"gitURL,omitempty" maxLength:"2048" doc:"https:// to a public host. None: the project gets its files by upload."`
+	ProductionBranch string                    `json:"productionBranch,omitempty" maxLength:"255" doc:"The repository's default where it is left out."`
+	RootDirectory    string                    `json:"rootDirectory,omitempty" maxLength:"1024" doc:"What is left out or empty is detected, here and below."`
+	Framework        string                    `json:"framework,omitempty" maxLength:"100"`
+	InstallCommand   string                    `json:"installCommand,omitempty" maxLength:"4096"`
+	BuildCommand     string                    `json:"buildCommand,omitempty" maxLength:"4096"`
+	OutputDirectory  string                    `json:"outputDirectory,omitempty" maxLength:"1024"`
+	NodeVersion      string                    `json:"nodeVersion,omitempty" maxLength:"100"`
+	HTMLHandling     optionalHTMLHandling      `json:"htmlHandling,omitempty"`
+	NotFound         optionalNotFound          `json:"notFound,omitempty"`
+	Credentials      *controlplane.Credentials `json:"credentials,omitempty" doc:"For the clone of a private repository. They are kept encrypted and never shown."`
 }
 
 type projectPatchInput struct {
@@ -40,8 +47,8 @@ type ProjectPatchBody struct {
 	BuildCommand     *string                   `json:"buildCommand,omitempty" maxLength:"4096"`
 	OutputDirectory  *string                   `json:"outputDirectory,omitempty" maxLength:"1024"`
 	NodeVersion      *string                   `json:"nodeVersion,omitempty" maxLength:"100"`
-	HTMLHandling     *site.HTMLHandling        `json:"htmlHandling,omitempty"`
-	NotFound         *site.NotFound            `json:"notFound,omitempty"`
+	HTMLHandling     *optionalHTMLHandling     `json:"htmlHandling,omitempty"`
+	NotFound         *optionalNotFound         `json:"notFound,omitempty"`
 	Credentials      *controlplane.Credentials `json:"credentials,omitempty" doc:"An empty user name and password remove them."`
 }
 
@@ -121,12 +128,23 @@ func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutp
 	b := in.Body
 	return answer(a.Service.CreateProject(ctx, principal(ctx), controlplane.ProjectInput{
 		Name: b.Name, SubDomain: b.SubDomain, GitURL: b.GitURL, ProductionBranch: b.ProductionBranch,
-		Build: b.BuildSettings, Credentials: b.Credentials,
+		Credentials: b.Credentials,
+		Build: site.BuildSettings{
+			RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
+			OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion,
+			HTMLHandling: site.HTMLHandling(b.HTMLHandling), NotFound: site.NotFound(b.NotFound),
+		},
 	}))
 }
 
 func (a *API) updateProject(ctx context.Context, in *projectPatchInput) (*projectOutput, error) {
-	return answer(a.Service.UpdateProject(ctx, principal(ctx), in.ID, controlplane.ProjectPatch(in.Body)))
+	b := in.Body
+	return answer(a.Service.UpdateProject(ctx, principal(ctx), in.ID, controlplane.ProjectPatch{
+		Name: b.Name, SubDomain: b.SubDomain, GitURL: b.GitURL, ProductionBranch: b.ProductionBranch,
+		RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
+		OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion, Credentials: b.Credentials,
+		HTMLHandling: (*site.HTMLHandling)(b.HTMLHandling), NotFound: (*site.NotFound)(b.NotFound),
+	}))
 }
 
 func (a *API) detect(ctx context.Context, in *detectInput) (*bodyOutput[*site.Detection], error) {

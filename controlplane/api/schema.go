@@ -113,6 +113,26 @@ func (hashSchema) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// Optional texts of an enumeration: in a request, an empty one is the same as
+// none.
+type (
+	optionalEnvironment  string
+	optionalHTMLHandling string
+	optionalNotFound     string
+)
+
+func (optionalEnvironment) Schema(huma.Registry) *huma.Schema {
+	return enum("", site.Production, site.Preview)
+}
+
+func (optionalHTMLHandling) Schema(huma.Registry) *huma.Schema {
+	return enum(append([]site.HTMLHandling{""}, site.HTMLHandlings...)...)
+}
+
+func (optionalNotFound) Schema(huma.Registry) *huma.Schema {
+	return enum(append([]site.NotFound{""}, site.NotFounds...)...)
+}
+
 // enum is the schema of a string with known values.
 func enum[T ~string](values ...T) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}

@@ -20,13 +20,13 @@ type CreatedDeployment struct {
 
 type uploadInput struct {
 	Body struct {
-		ProjectID     string            `json:"projectId" minLength:"1" maxLength:"100"`
-		Kind          controlplane.Kind `json:"kind" enum:"files,archive" doc:"files: the client sends what is served. archive: it sends sources, which a builder builds."`
-		Message       string            `json:"message,omitempty" maxLength:"2000"`
-		Environment   site.Environment  `json:"environment,omitempty" doc:"Left out: production for the project's first deployment, else preview."`
-		ArchiveSize   int64             `json:"archiveSize,omitempty" minimum:"0" doc:"Bytes of the .tar.gz or .zip."`
-		ArchiveSHA256 string            `json:"archiveSHA256,omitempty" pattern:"^[0-9a-f]{64}$" patternDescription:"the 64 lower-case hexadecimal digits of a sha256"`
-		Source        *site.Source      `json:"source,omitempty" doc:"What the client knows of the files' origin."`
+		ProjectID     string              `json:"projectId" minLength:"1" maxLength:"100"`
+		Kind          controlplane.Kind   `json:"kind" enum:"files,archive" doc:"files: the client sends what is served. archive: it sends sources, which a builder builds."`
+		Message       string              `json:"message,omitempty" maxLength:"2000"`
+		Environment   optionalEnvironment `json:"environment,omitempty" doc:"Left out: production for the project's first deployment, else preview."`
+		ArchiveSize   int64               `json:"archiveSize,omitempty" minimum:"0" doc:"Bytes of the .tar.gz or .zip."`
+		ArchiveSHA256 string              `json:"archiveSHA256,omitempty" pattern:"^[0-9a-f]{64}$" patternDescription:"the 64 lower-case hexadecimal digits of a sha256"`
+		Source        *site.Source        `json:"source,omitempty" doc:"What the client knows of the files' origin."`
 	}
 }
 
@@ -119,7 +119,7 @@ func (a *API) knownBlobs(ctx context.Context, in *idInput) (*bodyOutput[site.Kno
 func (a *API) createDeployment(ctx context.Context, in *uploadInput) (*bodyOutput[CreatedDeployment], error) {
 	b := in.Body
 	upload := controlplane.UploadInput{
-		ProjectID: b.ProjectID, Message: b.Message, Environment: b.Environment, Kind: b.Kind, ArchiveSize: b.ArchiveSize,
+		ProjectID: b.ProjectID, Message: b.Message, Environment: site.Environment(b.Environment), Kind: b.Kind, ArchiveSize: b.ArchiveSize,
 	}
 	if b.ArchiveSHA256 != "" {
 		hash, err := site.ParseHash(b.ArchiveSHA256)
