@@ -2,6 +2,8 @@ package controlplane
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -275,6 +277,9 @@ func (s *Service) Retry(ctx context.Context, p Principal, id string) (again *Dep
 	if err := p.Allows(ScopeDeploy); err != nil {
 		return nil, err
 	}
+	if err := s.checkArchive(ctx, p, id); err != nil {
+		return nil, err
+	}
 	err = s.update(ctx, func(tx Tx, n *notes) error {
 		old, project, err := ownDeployment(tx, p, id)
 		if err != nil {
@@ -294,6 +299,7 @@ func (s *Service) Retry(ctx context.Context, p Principal, id string) (again *Dep
 		row.Environment, row.Auto, row.RetryOf, row.NoCache = old.Environment, old.Auto, old.ID, old.NoCache
 		row.WantBranch, row.WantCommit = old.WantBranch, old.Source.Commit
 		row.ArchiveSize, row.ArchiveKey = old.ArchiveSize, old.ArchiveKey
+		row.Source = old.Source
 		if old.Kind == KindArchive {
 			row.WantBranch, row.WantCommit = "", ""
 		}
@@ -301,4 +307,22 @@ func (s *Service) Retry(ctx context.Context, p Principal, id string) (again *Dep
 		return err
 	})
 	return again, err
+}
+
+// checkArchive says whether the sources of an archive's deployment are still
+// kept.
+func (s *Service) checkArchive(ctx context.Context, p Principal, id string) error {
+	var d *DeploymentRow
+	err := s.store.View(ctx, func(tx Tx) (err error) {
+		d, _, err = ownDeployment(tx, p, id)
+		return err
+	})
+	if err != nil || d.Kind != KindArchive {
+		return err
+	}
+	_, err = s.bucket.Stat(ctx, d.ArchiveKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Errorf(CodeConflict, "The uploaded sources are no longer kept: send them again.")
+	}
+	return err
 }

@@ -117,6 +117,9 @@ func (p *publisher) note(ctx context.Context, hosts []*HostRow, projects []*Proj
 			}
 		}
 		for _, row := range projects {
+			if row.State == projectDeleted {
+				wake(p.s.wakeSweeper) // its files can go now
+			}
 			if err := tx.ProjectPublished(row.ID, row.Generation); err != nil {
 				return fmt.Errorf("note that project %s is published: %w", row.ID, err)
 			}

@@ -48,13 +48,15 @@ type ProjectRows interface {
 	// Projects lists a user's projects that are not deleted, newest first, from
 	// behind the one with the seq before (0: from the newest).
 	Projects(user string, before int64, limit int) ([]*ProjectRow, error)
-	// DeletedProjects lists projects whose removal is not complete.
-	DeletedProjects() ([]string, error)
+	// DeletedProjects lists projects whose removal is not complete, and due.
+	DeletedProjects(now time.Time) ([]string, error)
 	// DirtyProjects lists projects whose record is not published.
 	DirtyProjects(limit int) ([]*ProjectRow, error)
 	ProjectPublished(id string, generation int64) error
 	// CollectableProjects lists projects whose bucket holds something to free.
 	CollectableProjects(now time.Time, limit int) ([]string, error)
+	// CollectLater notes that a project has something to free at a time.
+	CollectLater(id string, at time.Time) error
 	// DeleteProject removes the row and everything that hangs on it.
 	DeleteProject(id string) error
 	// MarkAllDirty gives every host and project a new generation, so that all
@@ -89,6 +91,10 @@ type DeploymentRows interface {
 	// NewestReady returns a project's newest deployment that may have
 	// production, or of a branch where one is given.
 	NewestReady(project, branch string) (*DeploymentRow, error)
+	// ActiveDeployments lists those of a project that have not ended.
+	ActiveDeployments(project string) ([]*DeploymentRow, error)
+	// AllDeployments lists the ids of all rows of a project, removed ones too.
+	AllDeployments(project string) ([]string, error)
 	// Superseded lists older queued deployments that a new one takes the place of.
 	Superseded(d *DeploymentRow) ([]*DeploymentRow, error)
 	// NextQueued returns the oldest deployment that may start now, or nil.
@@ -107,8 +113,8 @@ type DeploymentRows interface {
 	WentLive(now time.Time) ([]string, error)
 	// Expired lists deployments that have outlived their retention.
 	Expired(q ExpiryQuery) ([]*DeploymentRow, error)
-	// RemovedDeployments lists a project's removed deployments whose manifest
-	// is still kept, removed before a time.
+	// RemovedDeployments lists a project's deployments that were removed before
+	// a time.
 	RemovedDeployments(project string, before time.Time) ([]string, error)
 	// KeptManifests lists, newest first, a project's deployments whose manifest
 	// is kept: the ready ones, and where all is set those that are being
@@ -169,6 +175,7 @@ type HostRows interface {
 	HostsOfProject(project string) ([]*HostRow, error)
 	HostsOfDeployments(deployments []string) ([]*HostRow, error)
 	ProductionHosts(projects []string) ([]*HostRow, error)
+	HostsWithPrevious(limit int) ([]*HostRow, error)
 	DirtyHosts(limit int) ([]*HostRow, error)
 	HostPublished(host string, generation int64, at time.Time) error
 }

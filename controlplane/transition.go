@@ -57,6 +57,9 @@ func transit(tx Tx, now time.Time, d *DeploymentRow, m move) error {
 	if err == nil && !ok {
 		err = Errorf(CodeConflict, "The deployment has changed meanwhile.")
 	}
+	if err == nil && d.HasManifest && (m.to == StatusFail || m.to == StatusCanceled) {
+		err = tx.CollectLater(d.ProjectID, now.Add(blobAge)) // what it has uploaded
+	}
 	return err
 }
 

@@ -45,6 +45,11 @@ func (s *Service) CreateDeployment(ctx context.Context, p Principal, in UploadIn
 		if err := insertDeployment(tx, n, project, row); err != nil {
 			return err
 		}
+		if in.Kind == KindArchive {
+			if err := tx.CollectLater(project.ID, now.Add(archiveAge)); err != nil {
+				return err
+			}
+		}
 		d, err = s.showDeployment(tx, row)
 		return err
 	})

@@ -84,6 +84,11 @@ func (t *tx) ProductionHosts(projects []string) ([]*controlplane.HostRow, error)
 		append([]any{controlplane.RoleProduction}, args...)...)
 }
 
+// HostsWithPrevious implements [controlplane.HostRows].
+func (t *tx) HostsWithPrevious(limit int) ([]*controlplane.HostRow, error) {
+	return collect(t, scanHost, selectHost+"WHERE previous <> 'null' AND previous <> '[]' ORDER BY published_at LIMIT $1", limit)
+}
+
 // DirtyHosts implements [controlplane.HostRows].
 func (t *tx) DirtyHosts(limit int) ([]*controlplane.HostRow, error) {
 	return collect(t, scanHost, selectHost+"WHERE generation > published ORDER BY generation LIMIT $1", limit)

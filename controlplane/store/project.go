@@ -100,8 +100,8 @@ func (t *tx) Projects(user string, before int64, limit int) ([]*controlplane.Pro
 }
 
 // DeletedProjects implements [controlplane.ProjectRows].
-func (t *tx) DeletedProjects() ([]string, error) {
-	return collect(t, scanString, "SELECT id FROM projects WHERE state = $1 ORDER BY seq", site.ProjectDeleted)
+func (t *tx) DeletedProjects(now time.Time) ([]string, error) {
+	return collect(t, scanString, "SELECT id FROM projects WHERE state = $1 AND collect_at <= $2 ORDER BY seq", site.ProjectDeleted, micros(now))
 }
 
 // DirtyProjects implements [controlplane.ProjectRows].
@@ -120,6 +120,12 @@ func (t *tx) CollectableProjects(now time.Time, limit int) ([]string, error) {
 	return collect(t, scanString, `
 		SELECT id FROM projects WHERE collect_at > 0 AND collect_at <= $1 AND state <> $2
 		ORDER BY collect_at LIMIT $3`, micros(now), site.ProjectDeleted, limit)
+}
+
+// CollectLater implements [controlplane.ProjectRows].
+func (t *tx) CollectLater(id string, at time.Time) error {
+	_, err := t.exec("UPDATE projects SET collect_at = $2 WHERE id = $1 AND (collect_at = 0 OR collect_at > $2)", id, micros(at))
+	return err
 }
 
 // DeleteProject implements [controlplane.ProjectRows].

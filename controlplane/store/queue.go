@@ -16,6 +16,17 @@ func (t *tx) Superseded(d *controlplane.DeploymentRow) ([]*controlplane.Deployme
 		ORDER BY seq`, d.ProjectID, d.Kind, d.WantBranch, d.Environment, d.Seq)
 }
 
+// ActiveDeployments implements [controlplane.DeploymentRows].
+func (t *tx) ActiveDeployments(project string) ([]*controlplane.DeploymentRow, error) {
+	return collect(t, scanDeployment, selectDeployment+`
+		WHERE project_id = $1 AND (status = 'QUEUED' OR status = 'IN_PROGRESS') AND removed_at = 0 ORDER BY seq`, project)
+}
+
+// AllDeployments implements [controlplane.DeploymentRows].
+func (t *tx) AllDeployments(project string) ([]string, error) {
+	return collect(t, scanString, "SELECT id FROM deployments WHERE project_id = $1 ORDER BY seq", project)
+}
+
 // NextQueued implements [controlplane.DeploymentRows].
 func (t *tx) NextQueued(now time.Time, limits controlplane.QueueLimits) (*controlplane.DeploymentRow, error) {
 	d, err := oneDeployment("waiting", t.row(selectDeployment+`

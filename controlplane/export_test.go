@@ -1,0 +1,15 @@
+package controlplane
+
+// Abandon ends the work in the background as a kill does: nothing is drained,
+// published or given back.
+func (s *Service) Abandon() {
+	s.mu.Lock()
+	s.stopping = true
+	cancel := s.cancel
+	s.mu.Unlock()
+	close(s.stopped)
+	if cancel != nil {
+		cancel()
+	}
+	s.running.Wait()
+}
