@@ -8,15 +8,11 @@ import (
 	"slices"
 	"sort"
 	"time"
-	"unicode/utf8"
 )
 
 // ChunkSize is the unit, in bytes, in which edges fetch, verify, share and
 // cache blobs. A smaller blob is one chunk, whose hash is the blob's own.
 const ChunkSize = 1 << 20
-
-// MaxPathLength is the longest path of a file in a manifest, in bytes.
-const MaxPathLength = 4096
 
 // Encoding is a content coding in which a file's bytes are stored.
 type Encoding uint8
@@ -120,6 +116,8 @@ type Manifest struct {
 	chunked []uint32 // the blobs over ChunkSize, ascending
 	chunkAt []uint32 // by chunked blob: its first chunk's index
 	chunks  []byte   // HashSize bytes a chunk
+
+	copied int // bytes that the buffer holds besides the columns that alias it
 }
 
 const (
@@ -145,6 +143,9 @@ func NewManifest(meta Meta, entries []FileEntry) (*Manifest, error) {
 		m.pathEnds = append(m.pathEnds, uint32(len(paths)))
 		t, ok := typeIndex[e.ContentType]
 		if !ok {
+			if err := CheckContentType(e.ContentType); err != nil {
+				return nil, fmt.Errorf("file %q: %w", e.Path, err)
+			}
 			if len(m.types) > maxTypes {
 				return nil, fmt.Errorf("more than %d content types", maxTypes)
 			}
@@ -276,7 +277,7 @@ func (m *Manifest) TotalSize() (bytes int64) {
 // MemorySize returns about how many bytes the manifest holds in memory.
 func (m *Manifest) MemorySize() int64 {
 	n := len(m.paths) + 4*len(m.pathEnds) + 2*len(m.typeOf) + len(m.flags) + 4*len(m.variant) +
-		len(m.hashes) + 4*len(m.sizes) + 4*len(m.chunked) + 4*len(m.chunkAt) + len(m.chunks)
+		len(m.hashes) + 4*len(m.sizes) + 4*len(m.chunked) + 4*len(m.chunkAt) + len(m.chunks) + m.copied
 	return int64(n) + 4096
 }
 
@@ -307,7 +308,7 @@ func (f File) Has(e Encoding) bool { return e == Identity || f.m.flags[f.i]&(1<<
 // Blob returns the file's bytes in an encoding that it [File.Has].
 func (f File) Blob(e Encoding) Blob {
 	if e == Identity {
-		return Blob{f.m, f.i}
+		return Blob(f)
 	}
 	at := f.m.variant[f.i]
 	for v := range e {
@@ -362,35 +363,6 @@ func (b Blob) Entry() BlobEntry {
 		e.Chunks = append(e.Chunks, b.Chunk(n))
 	}
 	return e
-}
-
-// CheckPath says what is wrong with a path of a manifest: it begins with a
-// slash, is valid UTF-8 without control characters, and has no empty, "." or
-// ".." segment.
-func CheckPath(path string) error {
-	switch {
-	case path == "" || path[0] != '/':
-		return fmt.Errorf("path %q does not begin with a slash", path)
-	case len(path) > MaxPathLength:
-		return fmt.Errorf("path %q… has %d bytes, the most is %d", path[:64], len(path), MaxPathLength)
-	case !utf8.ValidString(path):
-		return fmt.Errorf("path %q is not valid UTF-8", path)
-	}
-	start := 1
-	for i := 1; i <= len(path); i++ {
-		if i < len(path) && path[i] != '/' {
-			if path[i] < 0x20 || path[i] == 0x7f {
-				return fmt.Errorf("path %q has a control character", path)
-			}
-			continue
-		}
-		switch path[start:i] {
-		case "", ".", "..":
-			return fmt.Errorf("path %q is not normal: it has the segment %q", path, path[start:i])
-		}
-		start = i + 1
-	}
-	return nil
 }
 
 var errManifest = errors.New("not a manifest of this version")

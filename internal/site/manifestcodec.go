@@ -23,16 +23,19 @@ const MaxManifestSize = 64 << 20
 
 const (
 	maxDecodedManifest = 256 << 20
+	freeDecodedSize    = 4 << 20 // what any frame may unpack to
+	maxRatio           = 512     // bytes that a byte of a larger frame may unpack to
 	maxManifestFiles   = 4 << 20
 	maxBlobSize        = math.MaxUint32
 	maxTypes           = math.MaxUint16
 	maxMetaSize        = 16 << 20
 	headerWords        = 7
+	decoderSpare       = 64
 )
 
 var (
 	manifestEncoder = must(zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithSingleSegment(true))) // so that every frame says its size
-	manifestDecoder = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxDecodedManifest)))
+	manifestDecoder = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxDecodedManifest), zstd.WithDecodeAllCapLimit(true)))
 )
 
 func must[T any](v T, err error) T {
@@ -89,12 +92,17 @@ func DecodeManifest(encoded []byte) (*Manifest, error) {
 	if err := header.Decode(frame); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	if !header.HasFCS || header.FrameContentSize > maxDecodedManifest {
+	claim := header.FrameContentSize
+	if !header.HasFCS || claim > maxDecodedManifest {
 		return nil, fmt.Errorf("manifest: the frame does not say its size, or it is over %d bytes", maxDecodedManifest)
 	}
-	// The size is a claim: what a small frame may make us reserve is bounded.
-	reserve := min(header.FrameContentSize, uint64(len(frame))*64+1024)
-	b, err := manifestDecoder.DecodeAll(frame, make([]byte, 0, reserve))
+	// A few bytes could unpack to all that is allowed; hashes hardly compress.
+	if claim > freeDecodedSize && claim > uint64(len(frame))*maxRatio {
+		return nil, fmt.Errorf("manifest: %d bytes that unpack to %d are not believed", len(frame), claim)
+	}
+	// The decoder writes no more than the capacity, and is faster with some bytes
+	// to spare.
+	b, err := manifestDecoder.DecodeAll(frame, make([]byte, 0, claim+decoderSpare))
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
@@ -129,6 +137,8 @@ func parseManifest(b []byte) (*Manifest, error) {
 	if r.short || len(r.rest) != 0 {
 		return nil, errManifest
 	}
+	// The buffer stays as long as a column aliases it.
+	m.copied = 4*files + 2*files + 4*blobs + 4*chunked + len(types) + 2*len(meta)
 	if err := json.Unmarshal(types, &m.types); err != nil {
 		return nil, fmt.Errorf("types: %w", err)
 	}
@@ -151,6 +161,11 @@ func (m *Manifest) index() error {
 	}
 	if end != uint64(len(m.paths)) {
 		return errManifest
+	}
+	for _, t := range m.types {
+		if err := CheckContentType(t); err != nil {
+			return err
+		}
 	}
 	m.variant = make([]uint32, m.Len())
 	at := m.Len()

@@ -165,7 +165,7 @@ func NormalHost(s string) (string, error) {
 			return "", errHost
 		}
 	}
-	if s[len(s)-1] == '-' {
+	if label == 0 || s[len(s)-1] == '-' {
 		return "", errHost
 	}
 	if upper {
@@ -189,8 +189,8 @@ func DeploymentHost(hostID, subDomain, baseDomain string) string {
 
 // BranchHost is the host at which the newest deployment of a branch answers.
 // Its first label is cut to 63 characters, with six characters of the branch
-// name's hash wherever the slug lost something, so that two branches never
-// share a host.
+// name's hash wherever the slug lost something, so that no two branches share a
+// host by chance.
 func BranchHost(branch, subDomain, baseDomain string) string {
 	const prefix = "git-"
 	slug, lossless := slugOf(branch)
