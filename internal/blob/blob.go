@@ -22,7 +22,9 @@ var (
 )
 
 // Store is a bucket. Keys are slash-separated, relative, and have no empty,
-// "." or ".." segment. Every call may be made by many goroutines at once.
+// "." or ".." segment; any other is refused with [ErrKey]. No object may be
+// called "a" beside one that is called "a/b": not every bucket can hold both.
+// Every call may be made by many goroutines at once.
 type Store interface {
 	// Get opens an object. It returns fs.ErrNotExist where there is none and
 	// ErrNotModified where GetOptions.IfNoneMatch is its ETag. The caller closes
@@ -79,12 +81,12 @@ type Object struct {
 type GetOptions struct {
 	IfNoneMatch string // an ETag
 	Offset      int64  // first byte
-	Length      int64  // 0: to the end. A range beyond the end is cut there
+	Length      int64  // 0: to the end. A range is cut at the end, one behind it is empty
 }
 
 // PutOptions are the conditions of a write.
 type PutOptions struct {
-	IfMatch     string    // write only over the object that has this ETag
+	IfMatch     string    // write only over the object that has this ETag, not where there is none
 	IfNoneMatch bool      // write only where there is no object
 	SHA256      *[32]byte // refuse other bytes
 }

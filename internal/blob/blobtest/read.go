@@ -61,20 +61,20 @@ var readTests = []conformanceTest{
 	}},
 	{"what is no key is refused", func(t *testing.T, b Target) {
 		for _, key := range append([]string{strings.Repeat("k/", 512) + "k", strings.Repeat("k", 256)}, badKeys...) {
-			if _, err := b.Store.Put(t.Context(), key, strings.NewReader("x"), 1, blob.PutOptions{}); err == nil {
-				t.Errorf("put %q is allowed", key)
+			if _, err := b.Store.Put(t.Context(), key, strings.NewReader("x"), 1, blob.PutOptions{}); !errors.Is(err, blob.ErrKey) {
+				t.Errorf("put %q is not ErrKey: %v", key, err)
 			}
-			if _, err := b.Store.Get(t.Context(), key, blob.GetOptions{}); err == nil {
-				t.Errorf("get %q is allowed", key)
+			if _, err := b.Store.Get(t.Context(), key, blob.GetOptions{}); !errors.Is(err, blob.ErrKey) {
+				t.Errorf("get %q is not ErrKey: %v", key, err)
 			}
-			if _, err := b.Store.Stat(t.Context(), key); err == nil {
-				t.Errorf("stat %q is allowed", key)
+			if _, err := b.Store.Stat(t.Context(), key); !errors.Is(err, blob.ErrKey) {
+				t.Errorf("stat %q is not ErrKey: %v", key, err)
 			}
-			if err := b.Store.Delete(t.Context(), key); err == nil {
-				t.Errorf("delete %q is allowed", key)
+			if err := b.Store.Delete(t.Context(), key); !errors.Is(err, blob.ErrKey) {
+				t.Errorf("delete %q is not ErrKey: %v", key, err)
 			}
-			if _, err := b.Store.SignPut(t.Context(), key, 1, [32]byte{}, time.Minute); err == nil {
-				t.Errorf("signing a put of %q is allowed", key)
+			if _, err := b.Store.SignPut(t.Context(), key, 1, [32]byte{}, time.Minute); !errors.Is(err, blob.ErrKey) {
+				t.Errorf("signing a put of %q is not ErrKey: %v", key, err)
 			}
 		}
 	}},
