@@ -13,13 +13,14 @@ type projectInput struct {
 	Body ProjectBody
 }
 
-// ProjectBody makes a project.
+// ProjectBody makes a project. Settings of the build that are left out or empty
+// are detected.
 type ProjectBody struct {
 	Name             string                    `json:"name" minLength:"1" maxLength:"100"`
 	SubDomain        string                    `json:"subDomain,omitempty" maxLength:"40" doc:"A unique DNS label of 3 to 40 characters. From the name where it is left out."`
 	GitURL           string                    `json:"gitURL,omitempty" maxLength:"2048" doc:"https:// to a public host. None: the project gets its files by upload."`
 	ProductionBranch string                    `json:"productionBranch,omitempty" maxLength:"255" doc:"The repository's default where it is left out."`
-	RootDirectory    string                    `json:"rootDirectory,omitempty" maxLength:"1024" doc:"What is left out or empty is detected, here and below."`
+	RootDirectory    string                    `json:"rootDirectory,omitempty" maxLength:"1024"`
 	Framework        string                    `json:"framework,omitempty" maxLength:"100"`
 	InstallCommand   string                    `json:"installCommand,omitempty" maxLength:"4096"`
 	BuildCommand     string                    `json:"buildCommand,omitempty" maxLength:"4096"`
@@ -41,7 +42,7 @@ type ProjectPatchBody struct {
 	SubDomain        *string                   `json:"subDomain,omitempty" maxLength:"40"`
 	GitURL           *string                   `json:"gitURL,omitempty" maxLength:"2048"`
 	ProductionBranch *string                   `json:"productionBranch,omitempty" maxLength:"255"`
-	RootDirectory    *string                   `json:"rootDirectory,omitempty" maxLength:"1024" doc:"An empty text stands for what is detected, here and below."`
+	RootDirectory    *string                   `json:"rootDirectory,omitempty" maxLength:"1024"`
 	Framework        *string                   `json:"framework,omitempty" maxLength:"100"`
 	InstallCommand   *string                   `json:"installCommand,omitempty" maxLength:"4096"`
 	BuildCommand     *string                   `json:"buildCommand,omitempty" maxLength:"4096"`
@@ -79,6 +80,7 @@ func (a *API) registerProjects() {
 	})
 	register(a, endpoint{
 		id: "createProject", method: http.MethodPost, path: "/projects", tag: "Projects", summary: "Make a project",
+		about: "Settings of the build that are left out or empty are detected.",
 		scope: controlplane.ScopeDeploy, rate: rateGeneral, status: http.StatusCreated,
 	}, a.createProject)
 	register(a, endpoint{
@@ -94,6 +96,7 @@ func (a *API) registerProjects() {
 	})
 	register(a, endpoint{
 		id: "updateProject", method: http.MethodPatch, path: "/projects/{id}", tag: "Projects", summary: "Change a project",
+		about: "What is left out stays as it is; an empty setting of the build is detected again.",
 		scope: controlplane.ScopeAdmin, rate: rateGeneral,
 	}, a.updateProject)
 	register(a, endpoint{
