@@ -108,10 +108,15 @@ func (c *compressor) each(ctx context.Context, sets []*encoders, tasks []task, d
 	g, ctx := errgroup.WithContext(ctx)
 	for _, set := range sets {
 		g.Go(func() error {
+			hurried := false
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(tasks) {
 					return nil
+				}
+				if !hurried && time.Now().After(c.deadline) {
+					set.hurry()
+					hurried = true
 				}
 				if err := do(set, tasks[i]); err != nil {
 					return err

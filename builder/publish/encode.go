@@ -29,15 +29,20 @@ type encoders struct {
 	fast    *brotli.Writer
 	best    *brotli.Writer // made when it is needed
 	zstd    *zstd.Encoder
+	late    *zstd.Encoder // a quicker one, for when the time is over
 	gzip    *gzip.Writer
 	buf     []byte
 	zstdBuf []byte
 }
 
 func newEncoders(s *spool) (*encoders, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1))
+	z, err := newZstd(zstd.SpeedBestCompression)
 	if err != nil {
-		return nil, fmt.Errorf("make a zstd encoder: %w", err)
+		return nil, err
+	}
+	late, err := newZstd(zstd.SpeedDefault)
+	if err != nil {
+		return nil, err
 	}
 	g, err := gzip.NewWriterLevel(io.Discard, gzipLevel)
 	if err != nil {
@@ -47,15 +52,28 @@ func newEncoders(s *spool) (*encoders, error) {
 		out:  spoolWriter{spool: s},
 		fast: brotli.NewWriterLevel(io.Discard, brotliFast),
 		zstd: z,
+		late: late,
 		gzip: g,
 		buf:  make([]byte, 64<<10),
 	}, nil
 }
 
+func newZstd(level zstd.EncoderLevel) (*zstd.Encoder, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("make a zstd encoder: %w", err)
+	}
+	return z, nil
+}
+
 func (e *encoders) close() {
 	e.out.discard()
 	e.zstd.Close()
+	e.late.Close()
 }
+
+// hurry takes the quicker encoders from now on, which cost a fifth.
+func (e *encoders) hurry() { e.zstd, e.late = e.late, e.zstd }
 
 // encode compresses size bytes: those of whole, where they are in memory, else
 // those of in. It returns nil where the variant would have more than most bytes.
