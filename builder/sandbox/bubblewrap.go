@@ -48,48 +48,75 @@ func (s *Sandbox) extraProcesses() int {
 	return 0
 }
 
-// startBubblewrap starts the command in namespaces. It waits at a gate behind
-// them until its limits are set and its network is closed to what it must not
-// reach; then nothing that the command does can undo either.
+// innerGate runs inside, with all rights dropped: it says that the namespaces
+// are complete and waits until their network is. If the builder dies first,
+// the pipe closes and the command never starts.
+const innerGate = `echo >&3; read -r go <&4 || exit 125; exec 3>&- 4<&-; cd "$0" && unset OLDPWD && exec "$@"`
+
+// startBubblewrap starts the command in namespaces. On its way it passes two
+// gates: one before there is any other process, so that its limits hold for
+// all of them, and one when the namespaces are complete, so that its network
+// can be closed to what it must not reach. Nothing that the command does can
+// undo either.
 func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, out *output) (*child, error) {
 	ownNetwork := s.isolation.Network || !c.Network
 	files := &descriptors{}
 	defer files.close()
+	b := &bubblewrap{group: group, init: -1}
+	var err error
+	ready, err := files.reader() // number 3, as innerGate has it
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	defer ready.Close()
+	inner, err := files.writer() // number 4
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	defer inner.Close()
+	outer, err := files.writer() // number 5
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	defer outer.Close()
+	if b.status, err = files.reader(); err != nil { // number 6
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	defer func() {
+		if b.cmd == nil {
+			b.status.Close()
+		}
+	}()
 	v, err := s.view(c, ownNetwork, files)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	statusOut, statusIn, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
-	gateOut, gateIn, err := os.Pipe()
-	if err != nil {
-		statusOut.Close()
-		statusIn.Close()
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
-	defer gateIn.Close()
 	args := []string{
 		"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "build",
 		"--die-with-parent", "--new-session",
-		"--json-status-fd", strconv.Itoa(files.add(statusIn)),
-		"--block-fd", strconv.Itoa(files.add(gateOut)),
+		"--json-status-fd", "6", "--block-fd", "5",
 	}
 	if ownNetwork {
 		args = append(args, "--unshare-net")
 	}
-	command, dir := c.Args, path.Join(insideWorkspace, c.Dir)
+	// The shell goes to the directory with the command's rights, and turns a
+	// program that is missing into exit code 127.
+	command := append([]string{"/bin/sh", "-c", innerGate, path.Join(insideWorkspace, c.Dir)}, c.Args...)
 	if s.user.id != 0 {
 		// Root needs no user namespace, and the command's user could not
 		// pass a workspace's parent folders: so bubblewrap builds the view
 		// with root's rights, and these go before the command starts.
 		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP")
-		// Without its rights root may be kept out of the directory, too.
-		command = append(append(s.user.dropRights(), "/bin/sh", "-c", `cd "$0" && unset OLDPWD && exec "$@"`, dir), c.Args...)
+		command = append(s.user.dropRights(), command...)
 	} else {
-		args = append(args, "--chdir", dir)
 		args = append(args, "--unshare-user", "--disable-userns", "--uid", strconv.Itoa(insideID), "--gid", strconv.Itoa(insideID))
+	}
+	if filter := callFilter(); filter != nil {
+		number, err := files.data("filter", string(filter))
+		if err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+		args = append(args, "--seccomp", strconv.Itoa(number))
 	}
 	args = append(args, v.args...)
 	for _, pair := range s.environment(c) {
@@ -100,7 +127,6 @@ func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, 
 	// the machine's paths and the environment by descriptor.
 	argsNumber, err := files.data("arguments", strings.Join(args, "\x00")+"\x00")
 	if err != nil {
-		statusOut.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 
@@ -111,23 +137,20 @@ func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, 
 	cmd.ExtraFiles = files.list
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		statusOut.Close()
 		return nil, fmt.Errorf("sandbox: start bubblewrap: %w", err)
 	}
+	b.cmd = cmd
 	files.close()
-	b := &bubblewrap{cmd: cmd, status: statusOut, group: group, init: -1}
-	if err := b.setUp(ctx, s, c); err != nil {
+	if err := b.setUp(ctx, s, c, gates{outer: outer, inner: inner, ready: ready}); err != nil {
 		b.kill()
 		_, _ = b.wait()
 		return nil, errors.Join(fmt.Errorf("sandbox: %w", err), b.release())
 	}
-	if _, err := gateIn.Write([]byte{1}); err != nil {
-		b.kill()
-		_, _ = b.wait()
-		return nil, errors.Join(fmt.Errorf("sandbox: open the gate: %w", err), b.release())
-	}
 	return &child{wait: b.wait, kill: b.kill, release: b.release}, nil
 }
+
+// gates are the builder's ends of the pipes at which a command waits.
+type gates struct{ outer, inner, ready *os.File }
 
 // bubblewrap is one that runs: the process outside, and the init inside.
 type bubblewrap struct {
@@ -147,8 +170,8 @@ type bubblewrapStatus struct {
 	ExitCode *int `json:"exit-code"`
 }
 
-// setUp brings everything in place while the command waits at the gate.
-func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command) error {
+// setUp brings everything in place and opens the gates.
+func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command, g gates) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, b.kill)()
@@ -171,13 +194,25 @@ func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command) error {
 	if err := s.limits.apply(pid, b.group, s.user.id != 0, s.extraProcesses()); err != nil {
 		return err
 	}
+	if _, err := g.outer.Write([]byte{1}); err != nil {
+		return fmt.Errorf("open the outer gate: %w", err)
+	}
+	if _, err := g.ready.Read(make([]byte, 1)); err != nil {
+		return errSetUp
+	}
 	if s.isolation.Network && c.Network {
 		blocked := append(machineAddresses(), s.config.Blocked...)
 		if b.network, err = startNetwork(ctx, pid, s.user.id == 0, blocked); err != nil {
 			return fmt.Errorf("give the command a network: %w", err)
 		}
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if _, err := g.inner.Write([]byte{'\n'}); err != nil {
+		return fmt.Errorf("open the inner gate: %w", err)
+	}
+	return nil
 }
 
 // kill ends the init, with which the kernel ends all of its namespace.
@@ -266,6 +301,24 @@ type descriptors struct{ list []*os.File }
 func (d *descriptors) add(f *os.File) int {
 	d.list = append(d.list, f)
 	return 2 + len(d.list)
+}
+
+// reader adds a pipe's end to write to, and returns the one to read from.
+func (d *descriptors) reader() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err == nil {
+		d.add(w)
+	}
+	return r, err
+}
+
+// writer adds a pipe's end to read from, and returns the one to write to.
+func (d *descriptors) writer() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err == nil {
+		d.add(r)
+	}
+	return w, err
 }
 
 // data adds a file in memory that holds the text.

@@ -115,7 +115,7 @@ func TestBubblewrapSeesOnlyItsOwnProcesses(t *testing.T) {
 	if !strings.Contains(out, "NoNewPrivs: 1") || !strings.Contains(out, "CapPrm: 0000000000000000") {
 		t.Errorf("rights are left: %s", out)
 	}
-	if out, _ := shell(t, s, "unshare --user --map-root-user --net true && echo made a user namespace"); os.Geteuid() != 0 && strings.Contains(out, "made") {
+	if out, _ := shell(t, s, "unshare --user --map-root-user --net true && echo made a user namespace"); strings.Contains(out, "made") {
 		t.Error("a command can make a user namespace")
 	}
 }
@@ -176,6 +176,9 @@ func attack() int {
 	tell("mount", unix.Mount("none", "/build", "tmpfs", 0, ""))
 	tell("change the root", unix.Chroot("/build"))
 	tell("make a device", unix.Mknod("/build/disk", unix.S_IFBLK|0o666, int(unix.Mkdev(254, 0))))
+	tell("make a user namespace", unix.Unshare(unix.CLONE_NEWUSER))
+	_, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	tell("use a keyring", err)
 	tell("set the host name", unix.Sethostname([]byte("x")))
 	for depth := "/"; len(depth) < 60; depth += "../" {
 		text, _ := os.ReadFile(depth + os.Getenv("TARGET_FILE"))

@@ -29,20 +29,18 @@ const groupPrefix = "mini-vercel-build-"
 var groupCounter atomic.Int64
 
 // newGroup makes a group. extraProcesses are the sandbox's own in it.
-func newGroup(limits Limits, extraProcesses int) (*group, error) {
+func newGroup(parents parentGroups, limits Limits, extraProcesses int) (*group, error) {
 	name := fmt.Sprintf("%s%d-%s-%d", groupPrefix, os.Getpid(), processStart(os.Getpid()), groupCounter.Add(1))
-	g := &group{}
-	parents := groupParents()
-	g.v2 = parents.v2
-	make := func(parent string) string {
+	g := &group{v2: parents.v2}
+	under := func(parent string) string {
 		dir := filepath.Join(parent, name)
 		if parent == "" || os.Mkdir(dir, 0o755) != nil && !isDir(dir) {
 			return ""
 		}
 		return dir
 	}
-	g.memory = make(parents.memory)
-	g.pids = make(parents.pids)
+	g.memory = under(parents.memory)
+	g.pids = under(parents.pids)
 	if err := g.limit(limits, extraProcesses); err != nil {
 		g.remove()
 		return nil, err

@@ -78,11 +78,14 @@ func startNetwork(ctx context.Context, pid int, userNamespace bool, blocked []ne
 	defer readyIn.Close()
 
 	args := []string{
-		"--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
+		"--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp",
 		"--exit-fd=3", "--ready-fd=4", "--netns-type=path",
 	}
 	if userNamespace {
 		args = append(args, "--userns-path=/proc/self/fd/6")
+	} else {
+		// It gives up root's rights and files; with a user's it can't.
+		args = append(args, "--enable-sandbox")
 	}
 	var message bytes.Buffer
 	n = &network{slirp: exec.Command(slirp, append(args, "/proc/self/fd/5", tap)...), alive: aliveIn, done: make(chan struct{})}

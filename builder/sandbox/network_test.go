@@ -128,7 +128,7 @@ func attackNetwork(dials []string) {
 		for kind, control := range map[string]func(string, string, syscall.RawConn) error{"": nil, " bound to the device": bound} {
 			count++
 			go func() {
-				d := net.Dialer{Timeout: 2 * time.Second, Control: control}
+				d := net.Dialer{Timeout: time.Second, Control: control}
 				if c, err := d.Dial("udp", dial); err == nil {
 					fmt.Fprint(c, "hello")
 					c.Close()
@@ -198,7 +198,11 @@ func TestNetworkEndsWithItsCommand(t *testing.T) {
 		_, err := s.Run(ctx, Command{Args: []string{"sh", "-c", "echo up; exec sleep 100"}, Stdout: started, Network: true})
 		done <- err
 	}()
-	<-started.started
+	select {
+	case <-started.started:
+	case err := <-done:
+		t.Fatal(err)
+	}
 	if len(childrenNamed(t, "slirp4netns")) == 0 {
 		t.Error("slirp4netns is not there")
 	}

@@ -17,6 +17,7 @@ const outputGrace = 5 * time.Second
 type output struct {
 	stdout, stderr *os.File // the command's ends
 	readers        []*os.File
+	grace          time.Duration
 	done           sync.WaitGroup
 	mu             sync.Mutex
 	err            error
@@ -27,7 +28,7 @@ type output struct {
 const complaintBytes = 500
 
 func newOutput(stdout, stderr io.Writer) (*output, error) {
-	o := &output{}
+	o := &output{grace: outputGrace}
 	var err error
 	if same(stdout, stderr) {
 		o.stdout, err = o.carry(complaints{o, stdout})
@@ -105,7 +106,7 @@ func (o *output) started() {
 func (o *output) finish() error {
 	o.started()
 	for _, r := range o.readers {
-		if err := r.SetReadDeadline(time.Now().Add(outputGrace)); err != nil {
+		if err := r.SetReadDeadline(time.Now().Add(o.grace)); err != nil {
 			return fmt.Errorf("end the output: %w", err)
 		}
 	}

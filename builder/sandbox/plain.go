@@ -60,7 +60,7 @@ func (s *Sandbox) startPlain(ctx context.Context, c Command, group *group, out *
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	p := &plain{group: group, user: s.user}
-	if p.guard, err = startGuard(s.user, group); err != nil {
+	if p.guard, err = startGuard(s.user, group, "TMPDIR="+s.tmp()); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	args := []string{"-c", gateScript, "sh"}
@@ -171,23 +171,25 @@ type guard struct {
 }
 
 const (
-	// guardGroup takes the command's process group and the control group's
-	// file of processes; the pipe's end is its signal.
+	// guardGroup ends the command's process group, its control group ($1 is
+	// the file of its processes), and whatever has its temporary directory
+	// ($2) in the environment.
 	guardGroup = `trap "" HUP INT TERM; read -r pgid <&3 || exit 0; read -r end <&3
 kill -s KILL -- "-$pgid" 2>/dev/null
-while [ -n "$1" ] && pids=$(/bin/cat "$1" 2>/dev/null) && [ -n "$pids" ]; do kill -s KILL $pids 2>/dev/null; done; exit 0`
+while [ -n "$1" ] && pids=$(/bin/cat "$1" 2>/dev/null) && [ -n "$pids" ]; do kill -s KILL $pids 2>/dev/null; done
+while [ -z "$1" ]; do found=; for p in /proc/[0-9]*; do /bin/grep -qsF "$2" "$p/environ" && kill -s KILL "${p#/proc/}" 2>/dev/null && found=1; done; [ -n "$found" ] || break; done; exit 0`
 	// guardUser ends all that a user runs in one call of the kernel, which no
 	// fork bomb outruns.
 	guardUser = `trap "" HUP INT TERM; read -r pgid <&3; read -r end <&3; exec "$@" /bin/sh -c "kill -s KILL -- -1"`
 )
 
-func startGuard(user buildUser, group *group) (*guard, error) {
+func startGuard(user buildUser, group *group, mark string) (*guard, error) {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	args := []string{"-c", guardGroup, "sh", ""}
+	args := []string{"-c", guardGroup, "sh", "", mark}
 	if dirs := group.dirs(); len(dirs) > 0 {
 		args[3] = filepath.Join(dirs[len(dirs)-1], "cgroup.procs")
 	}
@@ -238,9 +240,13 @@ func (l Limits) apply(pid int, g *group, ownUser bool, extraProcesses int) error
 		err = errors.Join(err, limit("memory", unix.RLIMIT_DATA, l.MemoryBytes))
 	}
 	if l.Processes > 0 && g.pids == "" {
-		count := l.Processes + extraProcesses
-		if !ownUser && extraProcesses == 0 {
-			count += ownThreads() // the kernel counts all of a user's
+		count := l.Processes
+		switch { // the kernel counts all of a user's
+		case ownUser: // the sandbox's own are root's
+		case extraProcesses > 0: // in a user namespace, which counts for itself
+			count += extraProcesses
+		default:
+			count += ownThreads()
 		}
 		err = errors.Join(err, limit("processes", unix.RLIMIT_NPROC, int64(count)))
 	}

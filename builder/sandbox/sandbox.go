@@ -76,8 +76,10 @@ type Sandbox struct {
 	limits    Limits
 	config    Config
 	workspace string
-	scratch   string // home and temporary directory, beside the workspace
+	scratch   string        // home and temporary directory, beside the workspace
+	scanEvery time.Duration // how often the disk space is looked at, at most
 	user      buildUser
+	parents   parentGroups
 
 	ctx     context.Context // ends when the sandbox is closed
 	close   context.CancelFunc
@@ -106,7 +108,7 @@ func open(config Config, isolation Isolation, workspace string, limits Limits) (
 	if workspace, err = filepath.EvalSymlinks(workspace); err != nil {
 		return nil, fmt.Errorf("sandbox: find the workspace: %w", err)
 	}
-	s := &Sandbox{isolation: isolation, limits: limits, config: config, workspace: workspace, scratch: workspace + ".sandbox"}
+	s := &Sandbox{isolation: isolation, limits: limits, config: config, workspace: workspace, scratch: workspace + ".sandbox", parents: groupParents(), scanEvery: workspaceInterval}
 	if s.user, err = pickUser(isolation.Mode); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
@@ -178,7 +180,7 @@ func (s *Sandbox) Run(ctx context.Context, c Command) (Result, error) {
 	defer runtime.UnlockOSThread()
 
 	began := time.Now()
-	group, err := newGroup(s.limits, s.extraProcesses())
+	group, err := newGroup(s.parents, s.limits, s.extraProcesses())
 	if err != nil {
 		return Result{}, fmt.Errorf("sandbox: %w", err)
 	}

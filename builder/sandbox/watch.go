@@ -43,12 +43,12 @@ func (s *Sandbox) startWatch(g *group, cancel context.CancelCauseFunc) *watch {
 	})
 	if s.limits.WorkspaceBytes > 0 {
 		w.done.Go(func() {
-			w.every(workspaceInterval, func() time.Duration {
+			w.every(s.scanEvery, func() time.Duration {
 				began := time.Now()
 				if s.overWorkspace() {
 					cancel(limitExcess(LimitWorkspace))
 				}
-				return max(workspaceInterval, scanShare*time.Since(began))
+				return max(s.scanEvery, scanShare*time.Since(began))
 			})
 		})
 	}
