@@ -23,7 +23,7 @@ export function Component() {
   const [creating, setCreating] = useState(false)
   const user = me.data?.user
   return (
-    <div className="page flex max-w-3xl! flex-col gap-8">
+    <div className="page flex narrow flex-col gap-8">
       <PageTitle title="Account">
         <Button onClick={signOut}>Sign out</Button>
       </PageTitle>

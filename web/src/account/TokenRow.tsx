@@ -20,7 +20,7 @@ export function TokenRow({ token }: { token: Token }) {
     onError: toast.failed,
   })
   return (
-    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 py-2.5 pr-3 pl-4">
+    <li className="flex items-center gap-4 py-2.5 pr-3 pl-4">
       <div className="min-w-0 grow">
         <p className="truncate font-medium">{token.name}</p>
         <p className="text-sm text-ink-3">

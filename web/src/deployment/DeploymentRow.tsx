@@ -35,7 +35,7 @@ export function DeploymentRow({ deployment, project, named }: DeploymentRowProps
           <EnvironmentTag deployment={deployment} />
         </p>
         <p className="flex min-w-0 items-center gap-1.5 text-sm text-ink-3">
-          {named && <span className="truncate text-ink-2">{project?.name}</span>}
+          {named && <span className="shrink-0 text-ink-2">{project?.name}</span>}
           <code className="font-mono text-xs">{deployment.hostId}</code>
           {status === 'FAIL' && deployment.reason && (
             <span className="truncate">{deployment.reason}</span>
@@ -54,7 +54,7 @@ export function DeploymentRow({ deployment, project, named }: DeploymentRowProps
         )}
         {source.author && <p className="truncate text-ink-3">{source.author}</p>}
       </div>
-      <p className="text-sm text-ink-2 max-md:order-5 max-md:text-right md:text-right">
+      <p className="text-sm text-ink-2 max-md:order-5 max-md:pr-2 max-md:text-right md:text-right">
         <Took deployment={deployment} />
       </p>
       <p className="text-right text-sm text-ink-3 max-md:order-2 max-md:pr-9">

@@ -26,7 +26,7 @@ export function Component() {
     { id: 'env-paste', label: 'Paste a .env file', run: paste },
   ])
   return (
-    <div className="page flex max-w-4xl! flex-col gap-6">
+    <div className="page flex narrow flex-col gap-6">
       <div className="flex flex-col gap-2">
         <PageTitle title="Environment" tab={`Environment · ${project.name}`}>
           <Button onClick={paste}>Paste a .env file</Button>

@@ -35,13 +35,13 @@ export function EnvRow({ project, variable, onChange }: EnvRowProps) {
   })
   return (
     <li className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-0.5 py-2 pr-2 pl-4 sm:grid-cols-[minmax(0,14rem)_minmax(0,1fr)_auto]">
-      <div className="min-w-0">
+      <div className="col-start-1 row-start-1 min-w-0">
         <p className="font-mono text-sm font-medium break-all">{key}</p>
         <p className="text-xs text-ink-3">
           {environmentsText(environments)}, <When at={updatedAt} />
         </p>
       </div>
-      <div className="min-w-0 max-sm:col-span-2 max-sm:row-start-2">
+      <div className="min-w-0 max-sm:col-span-2 max-sm:col-start-1 max-sm:row-start-2">
         {secret ? (
           <p className="flex items-center gap-1.5 text-sm text-ink-3">
             <Lock size={12} aria-hidden /> Secret: can be replaced, not read
@@ -52,7 +52,7 @@ export function EnvRow({ project, variable, onChange }: EnvRowProps) {
           </code>
         )}
       </div>
-      <div className="flex max-sm:row-start-1">
+      <div className="flex justify-end max-sm:col-start-2 max-sm:row-start-1">
         {!secret && (
           <IconButton
             label={shown ? `Hide ${key}` : `Show ${key}`}

@@ -37,10 +37,14 @@ export function Component() {
       )}
       {project.pinned && <PinnedBar project={project} />}
       <ProductionCard project={project} />
-      <Branches project={project} />
-      <Section title="Deployments">
-        <DeploymentList project={project} />
-      </Section>
+      {project.latest && (
+        <>
+          <Branches project={project} />
+          <Section title="Deployments">
+            <DeploymentList project={project} />
+          </Section>
+        </>
+      )}
     </div>
   )
 }

@@ -40,7 +40,7 @@ export function ProductionCard({ project }: { project: Project }) {
         <StatusMark status={production.status} />
         <Rollback project={project} production={production} />
       </header>
-      <dl className="grid gap-x-6 gap-y-4 border-t border-line px-5 py-4 sm:grid-cols-2 lg:grid-cols-4">
+      <dl className="grid grid-cols-2 gap-x-6 gap-y-4 border-t border-line px-5 py-4 lg:grid-cols-4">
         <Fact name="Deployment">
           <Link
             to={paths.deployment(project, production)}

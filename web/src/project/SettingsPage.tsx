@@ -32,7 +32,7 @@ const names = [
 export function Component() {
   const project = useProject()
   return (
-    <div className="page flex max-w-3xl! flex-col gap-8">
+    <div className="page flex narrow flex-col gap-8">
       <PageTitle title="Settings" tab={`Settings · ${project.name}`} />
       {/* A change made elsewhere is not to overwrite what is being typed. */}
       <Settings key={project.id} project={project} />

@@ -14,7 +14,7 @@ const tabs = [
 export function Component() {
   const [tab, setTab] = useState<(typeof tabs)[number]['id']>('git')
   return (
-    <div className="page flex max-w-2xl! flex-col gap-6">
+    <div className="page flex narrow flex-col gap-6">
       <PageTitle title="New project" />
       <Tabs label="Source" tabs={tabs} chosen={tab} onChoose={setTab}>
         {tab === 'git' ? <FromGit /> : <FromFolder />}

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import clsx from 'clsx'
 import { ShieldAlert, ShieldCheck } from 'lucide-react'
 
 import { queries, queryClient } from '@/api/queries'
@@ -15,7 +16,7 @@ export function loader() {
 export function Component() {
   const system = useQuery(queries.system())
   return (
-    <div className="page flex max-w-3xl! flex-col gap-8">
+    <div className="page flex narrow flex-col gap-8">
       <PageTitle title="System" />
       <Loaded query={system} what="the state of the system" skeleton={<SkeletonRows rows={4} />}>
         {({ parts, isolation, version }) => (
@@ -56,7 +57,7 @@ function IsolationCard({ isolation: { mode, network, warnings } }: { isolation: 
   return (
     <Section title="Isolation of builds">
       <div className="flex gap-3 card p-5">
-        <Icon size={20} className={safe ? 'text-ok' : 'text-warn'} aria-hidden />
+        <Icon size={20} className={clsx('shrink-0', safe ? 'text-ok' : 'text-warn')} aria-hidden />
         <div className="flex min-w-0 flex-col gap-2">
           <p>
             Commands run in <span className="font-medium">{mode}</span>, network:{' '}

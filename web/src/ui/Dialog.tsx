@@ -19,20 +19,28 @@ export function Dialog({ title, onClose, children, footer }: DialogProps) {
   useEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
+    // Into the first field, not onto the button that closes it.
+    const field = dialog?.querySelector<HTMLElement>('input:not([tabindex]), textarea, select')
+    ;(field ?? dialog)?.focus()
     return () => dialog?.close()
   }, [])
   return (
     <dialog
       ref={ref}
+      tabIndex={-1}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault()
         onClose()
       }}
+      onClose={() => {
+        // A browser may close it without asking.
+        if (!ref.current?.open) onClose()
+      }}
       onMouseDown={(event) => {
         if (event.target === event.currentTarget) onClose()
       }}
-      className="m-auto max-h-[calc(100dvh-2rem)] w-full max-w-lg animate-appear overflow-hidden rounded-lg border border-line-strong bg-raised p-0 text-ink max-sm:w-[calc(100%-2rem)]"
+      className="m-auto max-h-[calc(100dvh-2rem)] w-full max-w-lg animate-appear overflow-hidden rounded-lg border border-line-strong bg-raised p-0 text-ink outline-none max-sm:w-[calc(100%-2rem)]"
     >
       <div className="flex max-h-[calc(100dvh-2rem)] flex-col">
         <header className="flex items-center justify-between gap-4 border-b border-line py-2.5 pr-3 pl-5">
