@@ -13,3 +13,6 @@ func (s *Service) Abandon() {
 	}
 	s.running.Wait()
 }
+
+// ClaimTime is how long a builder has to claim its attempt.
+const ClaimTime = claimTime
