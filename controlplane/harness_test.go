@@ -254,3 +254,15 @@ func eventually(t testing.TB, what string, f func() bool) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
+
+// overwrite puts a JSON object in the bucket behind the service's back.
+func (p *plane) overwrite(key string, record any) {
+	p.t.Helper()
+	body, err := json.Marshal(record)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := p.raw.Put(p.t.Context(), key, bytes.NewReader(body), int64(len(body)), blob.PutOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+}
