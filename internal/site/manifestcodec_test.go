@@ -290,7 +290,7 @@ func useAll(t *testing.T, m *Manifest) {
 }
 
 // largeManifest has 100,000 files, 80 % with three variants.
-func largeManifest(b *testing.B) *Manifest {
+func largeManifest(b testing.TB) *Manifest {
 	b.Helper()
 	entries := make([]FileEntry, 100_000)
 	types := []string{"text/html; charset=utf-8", "text/javascript; charset=utf-8", "image/png", "application/json"}
@@ -305,6 +305,32 @@ func largeManifest(b *testing.B) *Manifest {
 		}
 	}
 	return mustManifest(b, sampleMeta(), entries)
+}
+
+func TestAManifestOf100kFilesIsSmall(t *testing.T) {
+	encoded, err := largeManifest(t).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m *Manifest
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	allocs := testing.AllocsPerRun(1, func() {
+		if m, err = DecodeManifest(encoded); err != nil {
+			t.Fatal(err)
+		}
+	})
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if allocs > 100 {
+		t.Errorf("%.0f allocations", allocs)
+	}
+	resident := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	if said := m.MemorySize(); resident > 20<<20 || said < resident*9/10 || said > resident*11/10 {
+		t.Errorf("it takes %d bytes, and says %d", resident, said)
+	}
+	runtime.KeepAlive(m)
 }
 
 func BenchmarkManifestDecode100k(b *testing.B) {
