@@ -38,7 +38,7 @@ type source[T any] struct {
 // been: the status is 200 from here on.
 func serveEvents[T any](a *API, src source[T]) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		_, w := humago.Unwrap(hc)
+		r, w := humago.Unwrap(hc)
 		s := &stream{w: w, control: http.NewResponseController(w)}
 		h := w.Header()
 		h.Set("Content-Type", "text/event-stream")
@@ -46,7 +46,7 @@ func serveEvents[T any](a *API, src source[T]) *huma.StreamResponse {
 		h.Set("X-Accel-Buffering", "no") // proxies would hold events back
 		w.WriteHeader(http.StatusOK)
 		// Told at once, so that a page knows that it is connected.
-		if !s.comment("hello") {
+		if !s.comment("hello") || r.Method == http.MethodHead {
 			return
 		}
 		follow(a, hc, s, src)
