@@ -17,13 +17,6 @@ const (
 	rangesUnsatisfiable                      // 416 Range Not Satisfiable
 )
 
-// isByteRanges reports whether a Range field is in bytes and well formed.
-func isByteRanges(field string) bool {
-	var few [maxRanges]byteRange
-	_, outcome := parseRanges(field, maxOffset, few[:0])
-	return outcome != rangesIgnored
-}
-
 // parseRanges reads a Range field for a representation of size bytes, RFC 9110
 // section 14.2, and appends to into those of its ranges that can be satisfied,
 // in their order. Ignored are other units, malformed fields, more than

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/time/rate"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // refreshers is how many records are read anew at once.
@@ -221,6 +223,7 @@ func (r *resolver) everything(anew bool) {
 
 // belowBase reports whether a Host header's value is a host below the base
 // domain, or the base domain itself.
-func (r *resolver) belowBase(name string) bool {
-	return name == r.base[1:] || strings.HasSuffix(name, r.base)
+func (r *resolver) belowBase(raw string) bool {
+	name, err := site.NormalHost(raw)
+	return err == nil && (name == r.base[1:] || strings.HasSuffix(name, r.base))
 }

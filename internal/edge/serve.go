@@ -13,12 +13,12 @@ import (
 // 12, 13 and 14), then its bytes.
 func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
 	v := g.variants[site.Identity]
-	ranged := q.Range != "" && q.Method == http.MethodGet && isByteRanges(q.Range)
-	switch {
-	case ranged && acceptsIdentity(q.AcceptEncoding):
-	case !g.vary && q.AcceptEncoding == "":
-	default:
-		ranged = false
+	outcome := rangesIgnored
+	var ranges []byteRange
+	if q.Range != "" && q.Method == http.MethodGet && acceptsIdentity(q.AcceptEncoding) {
+		ranges, outcome = parseRanges(q.Range, v.blob.Size, nil)
+	}
+	if outcome == rangesIgnored && q.AcceptEncoding != "" {
 		encoding, ok := negotiate(q.AcceptEncoding, g.has)
 		if !ok {
 			a.notice(q, noticeEncoding)
@@ -35,12 +35,16 @@ func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
 		return
 	}
 	a.Status, a.Head, a.page, a.from = http.StatusOK, v.ok, g, v
-	if ranged && (q.IfRange == "" || strings.Trim(q.IfRange, " \t") == v.etag) {
-		if !a.cutRanges(q) {
-			return
-		}
-	} else {
+	switch {
+	case outcome == rangesIgnored, q.IfRange != "" && strings.Trim(q.IfRange, " \t") != v.etag:
 		a.whole = true
+	case outcome == rangesUnsatisfiable:
+		a.page, a.from = nil, nil
+		a.notice(q, noticeRange)
+		a.Extra = []Field{{"Content-Range", one("bytes */" + strconv.FormatInt(v.blob.Size, 10))}}
+		return
+	default:
+		a.cut(ranges)
 	}
 	if q.Method == http.MethodHead || v.blob.Size == 0 {
 		a.whole = false
@@ -72,22 +76,9 @@ func (e *Edge) firstChunk(ctx context.Context, q *Request, a *Answer) {
 	a.first, a.Result = first, max(a.Result, from)
 }
 
-// cutRanges makes the answer 206 or 416, unless the ranges are to be ignored.
-// It reports whether there is a body to fetch.
-func (a *Answer) cutRanges(q *Request) bool {
-	size := a.from.blob.Size
-	ranges, outcome := parseRanges(q.Range, size, nil)
-	total := strconv.FormatInt(size, 10)
-	switch {
-	case outcome == rangesUnsatisfiable:
-		a.page, a.from = nil, nil
-		a.notice(q, noticeRange)
-		a.Extra = []Field{{"Content-Range", one("bytes */" + total)}}
-		return false
-	case outcome == rangesIgnored:
-		a.whole = true
-		return true
-	}
+// cut makes the answer 206: one range as it is, several as a multipart body.
+func (a *Answer) cut(ranges []byteRange) {
+	total := strconv.FormatInt(a.from.blob.Size, 10)
 	a.Status = http.StatusPartialContent
 	if len(ranges) == 1 {
 		a.parts = []part{{bytes: ranges[0]}}
@@ -95,7 +86,7 @@ func (a *Answer) cutRanges(q *Request) bool {
 			{"Content-Range", one(contentRange(ranges[0], total))},
 			{"Content-Length", one(strconv.FormatInt(ranges[0].length, 10))},
 		}
-		return true
+		return
 	}
 	// No file can hold half of its own sha256 between two hyphens.
 	boundary := a.from.blob.SHA256.String()[:32]
@@ -111,7 +102,6 @@ func (a *Answer) cutRanges(q *Request) bool {
 		{"Content-Type", one("multipart/byteranges; boundary=" + boundary)},
 		{"Content-Length", one(strconv.FormatInt(length+int64(len(end)), 10))},
 	}
-	return true
 }
 
 func contentRange(r byteRange, total string) string {

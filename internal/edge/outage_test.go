@@ -1,0 +1,285 @@
+package edge_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/edge"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// isStale reports whether an answer says that it may be old.
+func isStale(a answer) bool { return a.Header.Get("Server-Timing") == "edge;desc=stale" }
+
+func TestServerTiming(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "home"}))
+	c := newClient(t, newEdge(t, b))
+	for _, want := range []string{"edge;desc=origin", "edge;desc=memory", "edge;desc=memory"} {
+		if got := c.get("/").Header.Get("Server-Timing"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWhileTheBucketIsAway(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "home", "/cold.html": "cold", "/404.html": "not here"}))
+	b.route(site.Route{Host: "cold.example.test", Deployment: "d1"})
+	c := newClient(t, newEdge(t, b))
+	if got := c.get("/"); got.body != "home" {
+		t.Fatalf("got %d %q", got.StatusCode, got.body)
+	}
+	c.get("/nope")
+	c.do("GET", "nobody.example.test", "/")
+	b.breaks(away)
+	eventually(t, "known content is served stale", func() bool {
+		got := c.get("/")
+		if got.StatusCode != 200 || got.body != "home" {
+			t.Fatalf("known content: %d %q", got.StatusCode, got.body)
+		}
+		return isStale(got)
+	})
+	if got := c.get("/", "If-None-Match: "+etag("home")); got.StatusCode != 304 || !isStale(got) {
+		t.Errorf("revalidation: %d %s", got.StatusCode, got.Header.Get("Server-Timing"))
+	}
+	if got := c.get("/nope"); got.StatusCode != 404 || got.body != "not here" || !isStale(got) {
+		t.Errorf("a path that the known manifest lacks: %d %q", got.StatusCode, got.body)
+	}
+	for _, tt := range []struct {
+		name, host, path string
+		status           int
+	}{
+		{"content that is not held", hostName, "/cold", 502},
+		{"a host that was never seen", "new.example.test", "/", 503},
+		{"a host that is there but was never seen", "cold.example.test", "/", 503},
+		{"a host that had no route", "nobody.example.test", "/", 503},
+		{"an unknown host elsewhere", "elsewhere.test", "/", 503},
+	} {
+		got := c.do("GET", tt.host, tt.path)
+		if got.StatusCode != tt.status || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d, Cache-Control %q, Retry-After %q", tt.name, got.StatusCode, got.Header.Get("Cache-Control"), got.Header.Get("Retry-After"))
+		}
+		if got.Header.Get("Etag") != "" || got.Header.Get("Server-Timing") != "" {
+			t.Errorf("%s: the head of the file is on the error: %v", tt.name, got.Header)
+		}
+	}
+	b.breaks(nil)
+	eventually(t, "the bucket is back", func() bool {
+		return !isStale(c.get("/")) && c.get("/cold").body == "cold" && c.do("GET", "cold.example.test", "/").body == "home" &&
+			c.do("GET", "nobody.example.test", "/").StatusCode == 404
+	})
+}
+
+func TestChangesDuringAnOutageAreSeenAfterIt(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "one"}))
+	c := newClient(t, newEdge(t, b))
+	c.get("/")
+	b.breaks(away)
+	b.deploy("d2", site.Meta{}, texts(map[string]string{"/index.html": "two"}))
+	eventually(t, "stale", func() bool { return isStale(c.get("/")) })
+	if got := c.get("/"); got.body != "one" {
+		t.Fatalf("got %q", got.body)
+	}
+	b.breaks(nil)
+	eventually(t, "the second deployment", func() bool { got := c.get("/"); return got.body == "two" && !isStale(got) })
+}
+
+func TestARouteThatCannotBeReadKeepsServingStale(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "one"}))
+	c := newClient(t, newEdge(t, b))
+	c.get("/")
+	b.breaks(func(_ context.Context, key string) error { // the change log can be read, the route can't
+		if strings.HasPrefix(key, site.RoutesPrefix) {
+			return errAway
+		}
+		return nil
+	})
+	b.deploy("d2", site.Meta{}, texts(map[string]string{"/index.html": "two"}))
+	eventually(t, "the old one serves, stale", func() bool { got := c.get("/"); return got.body == "one" && isStale(got) })
+	b.breaks(nil)
+	eventually(t, "the second deployment", func() bool { got := c.get("/"); return got.body == "two" && !isStale(got) })
+}
+
+func TestARestartDuringAnOutageServesWhatWasKnown(t *testing.T) {
+	b, dir := newBucket(t), t.TempDir()
+	withState := func(c *edge.Config) { c.StateDir = dir; c.Pace.ReadTimeout = 2 * time.Second }
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "home"}))
+	b.route(site.Route{Host: "gone.example.test", Gone: true})
+	first := newEdge(t, b, withState)
+	c := newClient(t, first)
+	c.get("/")
+	c.do("GET", "gone.example.test", "/")
+	first.Close()
+
+	// Only the small objects are away: contents are not kept across a restart.
+	b.breaks(func(_ context.Context, key string) error {
+		if strings.Contains(key, "/blobs/") {
+			return nil
+		}
+		return errAway
+	})
+	c = newClient(t, newEdge(t, b, withState))
+	for range 2 {
+		if got := c.get("/"); got.StatusCode != 200 || got.body != "home" {
+			t.Fatalf("a known host: %d %.100q", got.StatusCode, got.body)
+		}
+		if got := c.do("GET", "gone.example.test", "/"); got.StatusCode != 410 {
+			t.Errorf("a known tombstone: %d", got.StatusCode)
+		}
+	}
+	if got := c.get("/"); !isStale(got) {
+		t.Errorf("Server-Timing %q", got.Header.Get("Server-Timing"))
+	}
+	if got := c.do("GET", "other.example.test", "/"); got.StatusCode != 503 {
+		t.Errorf("an unknown host: %d", got.StatusCode)
+	}
+	b.deploy("d2", site.Meta{}, texts(map[string]string{"/index.html": "after"}))
+	b.breaks(nil)
+	eventually(t, "what is current", func() bool { got := c.get("/"); return got.body == "after" && !isStale(got) })
+}
+
+func TestAHangingBucketDelaysNobodyForLong(t *testing.T) {
+	b, dir := newBucket(t), t.TempDir()
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "home"}))
+	patient := func(c *edge.Config) { c.StateDir = dir; c.Pace.ReadTimeout = 100 * time.Millisecond }
+	c := newClient(t, newEdge(t, b, patient))
+	c.get("/")
+	b.breaks(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+	eventually(t, "stale", func() bool { return isStale(c.get("/")) })
+	start := time.Now()
+	if got := c.do("GET", "new.example.test", "/"); got.StatusCode != 503 {
+		t.Errorf("an unknown host: %d", got.StatusCode)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("503 took %v", took)
+	}
+}
+
+func TestConcurrentMissesReadTheBucketOnce(t *testing.T) {
+	const clients = 1000
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": strings.Repeat("x", 100_000)}))
+	e := newEdge(t, b)
+	blobKey := site.BlobKey(projectID, site.HashOf([]byte(strings.Repeat("x", 100_000))))
+	release, reached := make(chan struct{}), make(chan struct{}, 16)
+	b.breaks(func(_ context.Context, key string) error {
+		if key == blobKey {
+			reached <- struct{}{}
+			<-release
+		}
+		return nil
+	})
+	ask := func(ctx context.Context) edge.Answer {
+		return e.Answer(ctx, &edge.Request{Method: http.MethodGet, Host: hostName, Path: "/"})
+	}
+	// The first client starts the read, and leaves.
+	first, leave := context.WithCancel(context.Background())
+	left := make(chan edge.Answer)
+	go func() { left <- ask(first) }()
+	<-reached
+	leave()
+	if a := <-left; a.Status != http.StatusBadGateway {
+		t.Errorf("the client that left: %d", a.Status)
+	}
+	var waiting sync.WaitGroup
+	var served atomic.Int64
+	for range clients {
+		waiting.Go(func() {
+			if a := ask(context.Background()); a.Status == http.StatusOK {
+				served.Add(1)
+			}
+		})
+	}
+	close(release)
+	waiting.Wait()
+	if served.Load() != clients {
+		t.Errorf("%d of %d were served", served.Load(), clients)
+	}
+	for _, key := range []string{blobKey, site.ManifestKey(projectID, "d1"), site.RouteKey(hostName), site.ProjectKey(projectID)} {
+		if n := b.reads(key); n != 1 {
+			t.Errorf("%s was read %d times", key, n)
+		}
+	}
+}
+
+func TestCorruptChunks(t *testing.T) {
+	big := strings.Repeat("0123456789abcdef", site.ChunkSize/16) + strings.Repeat("tail", 1000)
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/a.txt": "good", "/b.txt": "short", "/big.bin": big}))
+	c := newClient(t, newEdge(t, b))
+	key := func(text string) string { return site.BlobKey(projectID, site.HashOf([]byte(text))) }
+
+	b.lies(func(k string, body []byte) []byte {
+		if k == key("good") && b.reads(k) == 1 {
+			return []byte("evil")
+		}
+		return body
+	})
+	if got := c.get("/a.txt"); got.StatusCode != 200 || got.body != "good" || b.reads(key("good")) != 2 {
+		t.Errorf("wrong once: %d %q after %d reads", got.StatusCode, got.body, b.reads(key("good")))
+	}
+	b.lies(func(k string, body []byte) []byte {
+		switch k {
+		case key("short"):
+			return []byte("wrong")
+		case key(big):
+			if len(body) < site.ChunkSize { // the last chunk
+				return []byte(strings.Repeat("liar", 1000))
+			}
+		}
+		return body
+	})
+	for range 2 {
+		if got := c.get("/b.txt"); got.StatusCode != 502 || got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("wrong for ever: %d", got.StatusCode)
+		}
+	}
+	if n := b.reads(key("short")); n != 4 {
+		t.Errorf("read %d times for two requests, want two each", n)
+	}
+	if got := c.get("/big.bin"); got.StatusCode != 200 || got.err == nil || len(got.body) != site.ChunkSize || strings.Contains(got.body, "liar") {
+		t.Errorf("a later chunk is wrong: %d, %v, %d bytes", got.StatusCode, got.err, len(got.body))
+	}
+	b.lies(func(_ string, body []byte) []byte { return body[:len(body)/2] })
+	if got := c.get("/b.txt"); got.StatusCode != 502 {
+		t.Errorf("cut short: %d", got.StatusCode)
+	}
+	b.lies(nil)
+	if got := c.get("/b.txt"); got.body != "short" {
+		t.Errorf("mended: %d %q", got.StatusCode, got.body)
+	}
+}
+
+func TestAFloodOfUnknownHostsHitsThemOnly(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "home"}))
+	now := time.Now()
+	e := newEdge(t, b, func(c *edge.Config) {
+		c.Now = func() time.Time { return now } // the budget never fills up again
+		c.Pace.UnknownPerSecond = 10
+	})
+	c := newClient(t, e)
+	c.get("/")
+	statuses := map[int]int{}
+	for i := range 300 {
+		statuses[c.do("GET", fmt.Sprintf("flood-%d.example.test", i), "/").StatusCode]++
+	}
+	if statuses[404] != 19 || statuses[503] != 281 { // the budget was 20, and one was the site's
+		t.Errorf("got %v", statuses)
+	}
+	if got := c.do("GET", "flood-0.example.test", "/"); got.StatusCode != 404 {
+		t.Errorf("a host that is known to have no site: %d", got.StatusCode)
+	}
+	if got := c.get("/"); got.body != "home" {
+		t.Errorf("a known host: %d", got.StatusCode)
+	}
+}
