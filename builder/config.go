@@ -1,0 +1,35 @@
+package builder
+
+import (
+	"log/slog"
+	"os"
+)
+
+// Config is what a builder is started with.
+type Config struct {
+	URL       string // of the control plane
+	Claim     string // the one-use token for the job
+	Workspace string // a directory for this build alone, which the starter removes; none: one is made
+	Sandbox   string // how commands are isolated, see [sandbox.Config]
+	Version   string // of the program, for the User-Agent
+	Log       *slog.Logger
+}
+
+// The variables that a builder is started with.
+const (
+	envURL       = "MINI_VERCEL_URL"
+	envClaim     = "MINI_VERCEL_CLAIM"
+	envWorkspace = "MINI_VERCEL_WORKSPACE"
+	envSandbox   = "BUILD_SANDBOX"
+)
+
+// FromEnviron reads the configuration from the process's environment, and
+// removes it there: nothing that the builder starts may inherit it.
+func FromEnviron() Config {
+	take := func(name string) string {
+		value := os.Getenv(name)
+		_ = os.Unsetenv(name) // fails for impossible names only
+		return value
+	}
+	return Config{URL: take(envURL), Claim: take(envClaim), Workspace: take(envWorkspace), Sandbox: take(envSandbox)}
+}
