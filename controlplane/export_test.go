@@ -1,5 +1,7 @@
 package controlplane
 
+import "context"
+
 // Abandon ends the work in the background as a kill does: nothing is drained,
 // published or given back.
 func (s *Service) Abandon() {
@@ -16,3 +18,12 @@ func (s *Service) Abandon() {
 
 // ClaimTime is how long a builder has to claim its attempt.
 const ClaimTime = claimTime
+
+// SweepOnce does what the sweeper does in the background.
+func (s *Service) SweepOnce(ctx context.Context) error {
+	_, err := s.sweepOnce(ctx)
+	return err
+}
+
+// Collect frees what a project no longer needs.
+func (s *Service) Collect(ctx context.Context, project string) error { return s.collect(ctx, project) }

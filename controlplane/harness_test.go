@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -263,6 +264,18 @@ func (p *plane) overwrite(key string, record any) {
 		p.t.Fatal(err)
 	}
 	if _, err := p.raw.Put(p.t.Context(), key, bytes.NewReader(body), int64(len(body)), blob.PutOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// write puts a blob where its upload would, without a request.
+func (p *plane) write(key, text string) {
+	p.t.Helper()
+	path := filepath.Join(p.dir, "bucket", "objects", filepath.FromSlash(key))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -30,7 +30,7 @@ type blobRef struct {
 type uploadSession struct {
 	mu      sync.Mutex
 	attempt int
-	all     []blobRef // by hash; nil until the first call
+	known   bool      // what follows was read from the bucket
 	missing []blobRef // by hash
 	next    int       // up to where URLs were handed out
 }
@@ -79,19 +79,24 @@ func (s *Service) Uploads(ctx context.Context, a Actor, id string) (*site.Upload
 	session := s.uploads.of(id, t.d.Attempt)
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	first := session.all == nil
+	first := !session.known
+	var among []blobRef
 	if first {
 		m, err := s.manifest(ctx, t.p.ID, id)
 		if err != nil {
 			return nil, err
 		}
-		session.all = blobsOf(m)
+		among = blobsOf(m)
 	}
 	if first || session.next >= len(session.missing) && session.next > 0 {
-		if session.missing, err = s.missingBlobs(ctx, t.p.ID, session.all); err != nil {
+		// What was there stays: an upload that goes on keeps it from being freed.
+		if !first {
+			among = session.missing
+		}
+		if session.missing, err = s.missingBlobs(ctx, t.p.ID, among); err != nil {
 			return nil, err
 		}
-		session.next = 0
+		session.next, session.known = 0, true
 	}
 	if first {
 		if err := s.noteUploads(ctx, a, id, len(session.missing)); err != nil {
