@@ -33,16 +33,28 @@ const (
 	decoderSpare       = 64
 )
 
-var (
-	manifestEncoder = must(zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithSingleSegment(true))) // so that every frame says its size
-	manifestDecoder = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxDecodedManifest), zstd.WithDecodeAllCapLimit(true)))
-)
+// compress and decompress make a codec for every call: one that is kept holds on
+// to the buffers that it saw last.
 
-func must[T any](v T, err error) T {
+func compress(b []byte) ([]byte, error) {
+	// A single segment, so that small frames say their size too.
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithSingleSegment(true))
 	if err != nil {
-		panic(err) // options that are constants
+		return nil, err
 	}
-	return v
+	defer e.Close()
+	return e.EncodeAll(b, []byte(ManifestMagic)), nil
+}
+
+// decompress unpacks a frame to at most size bytes.
+func decompress(frame []byte, size uint64) ([]byte, error) {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecodedManifest), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	// It writes no more than the capacity, and is faster with bytes to spare.
+	return d.DecodeAll(frame, make([]byte, 0, size+decoderSpare))
 }
 
 // Encode writes the manifest in its compact encoding: the magic, and a zstd
@@ -75,7 +87,11 @@ func (m *Manifest) Encode() ([]byte, error) {
 	b = appendUint32s(b, m.chunked)
 	b = append(b, m.chunks...)
 	b = append(b, meta...)
-	return manifestEncoder.EncodeAll(b, []byte(ManifestMagic)), nil
+	encoded, err := compress(b)
+	if err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	return encoded, nil
 }
 
 // DecodeManifest reads what [Manifest.Encode] wrote and checks all of it: no
@@ -100,9 +116,7 @@ func DecodeManifest(encoded []byte) (*Manifest, error) {
 	if claim > freeDecodedSize && claim > uint64(len(frame))*maxRatio {
 		return nil, fmt.Errorf("manifest: %d bytes that unpack to %d are not believed", len(frame), claim)
 	}
-	// The decoder writes no more than the capacity, and is faster with some bytes
-	// to spare.
-	b, err := manifestDecoder.DecodeAll(frame, make([]byte, 0, claim+decoderSpare))
+	b, err := decompress(frame, claim)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
