@@ -1,0 +1,83 @@
+package controlplane_test
+
+import (
+	"testing"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
+)
+
+func TestGitURLs(t *testing.T) {
+	const never, local, always = 0, 1, 2
+	for _, row := range []struct {
+		url  string
+		when int
+	}{
+		{"https://github.com/owner/name", always},
+		{"https://github.com/owner/name.git", always},
+		{"https://git.example.com:8443/a/b", always},
+		{"https://93.184.216.34/a/b", always},
+		{"https://[2606:2800:220:1::1]/a", always},
+
+		{"file:///srv/repo", local},
+		{"file://localhost/srv/repo", local},
+		{"http://localhost:3000/a/b", local},
+		{"http://127.0.0.1/a", local},
+		{"https://localhost/a", local},
+		{"https://[::1]/a", local},
+		{"https://app.localhost/a", local},
+
+		{"", never},
+		{"github.com/owner/name", never},
+		{"http://github.com/owner/name", never},
+		{"ssh://git@github.com/owner/name", never},
+		{"git@github.com:owner/name", never},
+		{"git://github.com/owner/name", never},
+		{"ext::sh -c id", never},
+		{"ext::sh", never},
+		{"fd::17/x", never},
+		{"https::https://github.com/a/b", never},
+		{"--upload-pack=touch /tmp/x", never},
+		{"-oProxyCommand=x", never},
+		{"https://user@github.com/a/b", never},
+		{"https://user:secret@github.com/a/b", never},
+		{"https://github.com/a/b?x=1", never},
+		{"https://github.com/a/b#x", never},
+		{"https://github.com", never},
+		{"https://github.com/", never},
+		{"https:///a/b", never},
+		{"https://github.com/a b", never},
+		{"https://github.com/a\nb", never},
+		{"https://github.com\\@evil.example/a", never},
+		{"https://10.0.0.1/a", never},
+		{"https://192.168.1.1/a", never},
+		{"https://172.16.0.1/a", never},
+		{"https://169.254.169.254/latest/meta-data", never},
+		{"https://100.64.0.1/a", never},
+		{"https://0.0.0.0/a", never},
+		{"https://[::]/a", never},
+		{"https://[fd00::1]/a", never},
+		{"https://[fe80::1]/a", never},
+		{"https://[::ffff:10.0.0.1]/a", never},
+		{"https://[64:ff9b::a00:1]/a", never},
+		{"https://2130706433/a", never},
+		{"https://127.1/a", never},
+		{"https://0x7f.1/a", never},
+		{"https://intranet/a", never},
+		{"https://metadata.google.internal/a", never},
+		{"https://printer.local/a", never},
+		{"file://host/srv/repo", never},
+		{"file:///", never},
+		{"file:relative", never},
+		{"http://169.254.169.254/a", never},
+		{"http://127.0.0.1.nip.io/a", never},
+	} {
+		for _, allowed := range []bool{false, true} {
+			want := row.when == always || allowed && row.when == local
+			if err := controlplane.CheckGitURL(row.url, allowed); (err == nil) != want {
+				t.Errorf("%q, local allowed %v: %v", row.url, allowed, err)
+			} else if err != nil {
+				wantCode(t, err, controlplane.CodeInvalid)
+			}
+		}
+	}
+}
