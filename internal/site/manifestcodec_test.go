@@ -15,14 +15,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// frameOf compresses a manifest's columns as Encode does.
+// testEncoder makes frames as Encode does; one serves many tests.
+var testEncoder, errTestEncoder = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithSingleSegment(true))
+
+// frameOf makes an encoded manifest of columns.
 func frameOf(t testing.TB, columns []byte) []byte {
 	t.Helper()
-	b, err := compress(columns)
-	if err != nil {
-		t.Fatal(err)
+	if errTestEncoder != nil {
+		t.Fatal(errTestEncoder)
 	}
-	return b
+	return testEncoder.EncodeAll(columns, []byte(ManifestMagic))
 }
 
 // columnsOf is what is inside an encoded manifest.
