@@ -106,7 +106,8 @@ func (m *immutables) viteAsset(name string) bool {
 // dot and at least eight hexadecimal digits; or, behind the last dot or hyphen,
 // or as the last eight characters where one stands before them, at least eight
 // characters of base64url among which are a letter, and a digit or a capital
-// other than the first.
+// other than the first. A name that is nothing but hexadecimal digits of both
+// kinds, as Next.js gives, is a hash as well.
 func endsInHash(base string) bool {
 	stem := strings.TrimSuffix(base, path.Ext(base))
 	stem = strings.TrimSuffix(strings.TrimSuffix(stem, ".min"), ".lean")
@@ -114,6 +115,9 @@ func endsInHash(base string) bool {
 		return true
 	}
 	if i := strings.LastIndexAny(stem, ".-"); i >= 0 && isHash(stem[i+1:]) {
+		return true
+	}
+	if isHex(stem) && isHash(stem) {
 		return true
 	}
 	n := len(stem) - 8

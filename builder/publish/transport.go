@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -15,7 +16,12 @@ const uploadsAtOnce = 32
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			if belowLocalhost(r.URL.Hostname()) {
+				return nil, nil
+			}
+			return http.ProxyFromEnvironment(r)
+		},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, loopback(address))
 		},
@@ -32,8 +38,12 @@ func newTransport() *http.Transport {
 // has it and browsers do. Go's resolver asks the network for them.
 func loopback(address string) string {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || !strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
+	if err != nil || !belowLocalhost(host) {
 		return address
 	}
 	return net.JoinHostPort("127.0.0.1", port)
+}
+
+func belowLocalhost(host string) bool {
+	return strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost")
 }
