@@ -44,11 +44,13 @@ func (s *Service) FollowLogs(ctx context.Context, p Principal, id, after string)
 	if err != nil {
 		return nil, err
 	}
+	watch := s.lines.follow(id) // before the state is read: no change is missed
 	d, err := s.Deployment(ctx, p, id)
 	if err != nil {
+		s.lines.leave(watch)
 		return nil, err
 	}
-	f := &follower{s: s, p: p, id: id, cursor: cursor, out: make(chan LogEvent), watch: s.lines.follow(id)}
+	f := &follower{s: s, p: p, id: id, cursor: cursor, out: make(chan LogEvent), watch: watch}
 	run := func() {
 		defer close(f.out)
 		defer s.lines.leave(f.watch)

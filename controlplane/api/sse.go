@@ -11,8 +11,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// writeTime is how long a client may take to accept one event.
-const writeTime = 15 * time.Second
+const (
+	writeTime    = 15 * time.Second // for a client to accept one write
+	streamBuffer = 64 << 10         // bytes that are collected for one write
+)
 
 // stream writes server-sent events (WHATWG HTML, section 9.2) to one client.
 type stream struct {
@@ -58,12 +60,8 @@ func follow[T any](a *API, hc huma.Context, s *stream, src source[T]) {
 	defer alive.Stop()
 	for {
 		select {
-		case v, ok := <-src.c:
-			if !ok {
-				return
-			}
-			// What waits already goes out in one write.
-			for range 256 {
+		case v, open := <-src.c:
+			for open {
 				events, last := src.show(v)
 				for _, e := range events {
 					if s.add(e) != nil {
@@ -74,15 +72,13 @@ func follow[T any](a *API, hc huma.Context, s *stream, src source[T]) {
 					s.flush()
 					return
 				}
-				if len(src.c) == 0 || s.buffer.Len() > 64<<10 {
+				// What waits already goes out in the same write.
+				if len(src.c) == 0 || s.buffer.Len() > streamBuffer {
 					break
 				}
-				if v, ok = <-src.c; !ok {
-					s.flush()
-					return
-				}
+				v, open = <-src.c
 			}
-			if !s.flush() {
+			if !s.flush() || !open {
 				return
 			}
 		case <-alive.C:
