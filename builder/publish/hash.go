@@ -91,7 +91,7 @@ func (h *hasher) read(r io.Reader) (site.BlobEntry, error) {
 	}
 	c := newChunker()
 	for {
-		c.Write(h.buf[:n])
+		c.add(h.buf[:n])
 		if err != nil {
 			return c.entry(), nil
 		}
@@ -138,9 +138,7 @@ type chunker struct {
 
 func newChunker() *chunker { return &chunker{all: sha256.New(), chunk: sha256.New()} }
 
-// Write never fails.
-func (c *chunker) Write(p []byte) (int, error) {
-	n := len(p)
+func (c *chunker) add(p []byte) {
 	c.all.Write(p)
 	for len(p) > 0 {
 		room := site.ChunkSize - int(c.size%site.ChunkSize)
@@ -152,7 +150,6 @@ func (c *chunker) Write(p []byte) (int, error) {
 			c.cut()
 		}
 	}
-	return n, nil
 }
 
 func (c *chunker) cut() {

@@ -134,7 +134,7 @@ func (w *spoolWriter) Write(p []byte) (int, error) {
 	if w.sum.size+int64(len(p)) > w.most {
 		return 0, errNoSaving
 	}
-	w.sum.Write(p)
+	w.sum.add(p)
 	if w.file == nil && w.buf.Len()+len(p) <= spoolPending {
 		return w.buf.Write(p)
 	}
