@@ -1,0 +1,106 @@
+package builder
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// repository makes a git repository with one commit and returns its URL.
+func repository(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	writeFiles(t, dir, files)
+	git(t, dir, "init", "-q", "-b", "main")
+	git(t, dir, "add", "-A")
+	git(t, dir, "commit", "-q", "-m", "First commit\n\nwith a body")
+	return "file://" + dir
+}
+
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "protocol.file.allow=always"}, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// script is a package.json with a build script and nothing to install.
+func script(build string) string {
+	return fmt.Sprintf(`{"name":"site","scripts":{"build":%q}}`, build)
+}
+
+func gitJob(url string) *site.Job {
+	return &site.Job{Git: &site.GitSource{URL: url, Branch: "main", AllowLocal: true}}
+}
+
+func buildScript(t *testing.T, command string, change ...func(*site.Job)) result {
+	t.Helper()
+	job := gitJob(repository(t, map[string]string{"package.json": script(command)}))
+	p := newPlane(t, job)
+	for _, c := range change {
+		c(job)
+	}
+	return p.build()
+}
+
+func TestARepositoryBecomesADeployment(t *testing.T) {
+	url := repository(t, map[string]string{
+		"package.json":     script("mkdir dist && cp src.html dist/index.html && echo $GREETING > dist/env.txt && env | sort >> dist/env.txt"),
+		"src.html":         "<h1>hello</h1>",
+		"mini-vercel.json": `{"notFound":"none"}`,
+	})
+	job := gitJob(url)
+	job.Env = []site.EnvVar{{Name: "GREETING", Value: "hi there"}}
+	p := newPlane(t, job)
+	r := p.build()
+	r.succeeds()
+	if got := r.file("/index.html"); got != "<h1>hello</h1>" {
+		t.Error(got)
+	}
+	env := r.file("/env.txt")
+	for _, want := range []string{"hi there\n", "CI=1", "MINI_VERCEL=1", "MINI_VERCEL_GIT_BRANCH=main", "MINI_VERCEL_GIT_COMMIT_SHA="} {
+		if !strings.Contains(env, want) {
+			t.Errorf("the environment lacks %q:\n%s", want, env)
+		}
+	}
+	for _, never := range []string{"mva_", "mvc_", p.server.URL, "MINI_VERCEL_CLAIM", "GOPATH"} {
+		if strings.Contains(env, never) {
+			t.Errorf("the environment has %q:\n%s", never, env)
+		}
+	}
+	if r.phases != "clone detect install build process upload publish " {
+		t.Errorf("phases: %s", r.phases)
+	}
+	source := p.manifest.Meta.Source
+	if source.Repository != url || source.Branch != "main" || len(source.Commit) != 40 || source.Author != "Ada" || !strings.HasPrefix(source.Message, "First commit\n\nwith") || source.Framework != "npm" || source.BuiltAt.IsZero() {
+		t.Errorf("%+v", source)
+	}
+	if p.manifest.Meta.NotFound != site.NotFoundNone {
+		t.Errorf("mini-vercel.json was not read: %+v", p.manifest.Meta)
+	}
+	if !strings.Contains(r.log, "system| $ npm run build") {
+		t.Errorf("the log:\n%s", r.log)
+	}
+}
