@@ -102,6 +102,9 @@ func (b *bench) startCaddy(ctx context.Context) (server, error) {
 	bin := "bin/caddy"
 	if _, err := os.Stat(bin); err != nil {
 		bin = ".cache/caddy"
+		if err := os.MkdirAll(".cache", 0o755); err != nil {
+			return server{}, err
+		}
 		build := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/caddyserver/caddy/v2/cmd/caddy")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {

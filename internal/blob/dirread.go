@@ -109,22 +109,6 @@ type fileSection struct {
 
 func (s fileSection) Close() error { return s.file.Close() }
 
-// Sync makes everything durable that uploads have written.
-func (d *Dir) Sync(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("sync bucket: %w", err)
-	}
-	f, err := d.root.Open(objectsDir)
-	if err != nil {
-		return fmt.Errorf("sync bucket: %w", err)
-	}
-	defer f.Close()
-	if err := ignoringEINTR(func() error { return syncFS(int(f.Fd())) }); err != nil {
-		return fmt.Errorf("sync bucket: %w", err)
-	}
-	return nil
-}
-
 func ignoringEINTR(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {

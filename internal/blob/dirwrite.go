@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -225,78 +223,3 @@ func (d *Dir) withParents(key string, call func() error) error {
 // maxParentAttempts ends a race that a writer can't lose so often: something
 // else is wrong.
 const maxParentAttempts = 1000
-
-// syncParents makes the entry of an object durable, and those of its
-// directories.
-func (d *Dir) syncParents(key string) error {
-	dir := path.Dir(key)
-	if err := d.syncDir(dir); err != nil {
-		return err
-	}
-	for ; dir != "."; dir = path.Dir(dir) {
-		if _, ok := d.durable.Load(dir); ok {
-			return nil
-		}
-		if err := d.syncDir(path.Dir(dir)); err != nil {
-			return err
-		}
-		d.durable.Store(dir, true)
-	}
-	return nil
-}
-
-// syncDir writes back a directory's entries. One that is gone had its objects
-// deleted after they were written.
-func (d *Dir) syncDir(dir string) error {
-	f, err := d.root.Open(path.Join(objectsDir, dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// Delete removes objects, and the directories that are empty then.
-func (d *Dir) Delete(ctx context.Context, keys ...string) error {
-	parents := map[string]bool{}
-	for _, key := range keys {
-		if err := d.deleteOne(ctx, key); err != nil {
-			return fmt.Errorf("delete %s: %w", key, err)
-		}
-		if i := strings.LastIndexByte(key, '/'); i >= 0 {
-			parents[key[:i]] = true
-		}
-	}
-	for dir := range parents {
-		// A directory that is not empty stays; a writer whose directory goes
-		// makes it again.
-		for ; dir != "."; dir = path.Dir(dir) {
-			if err := unix.Rmdir(d.objectPath(dir)); err != nil {
-				break
-			}
-			d.durable.Delete(dir)
-		}
-	}
-	return nil
-}
-
-func (d *Dir) deleteOne(ctx context.Context, key string) error {
-	if err := checkRead(ctx, key); err != nil {
-		return err
-	}
-	unlock, err := d.lock(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if _, err := d.stat(key); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	err = d.root.Remove(objectsDir + "/" + key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
