@@ -2,12 +2,10 @@ package sandbox
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -51,7 +49,7 @@ func (s *Sandbox) extraProcesses() int {
 // innerGate runs inside, with all rights dropped: it says that the namespaces
 // are complete and waits until their network is. If the builder dies first,
 // the pipe closes and the command never starts.
-const innerGate = `echo >&3; read -r go <&4 || exit 125; exec 3>&- 4<&-; cd "$0" && unset OLDPWD && exec "$@"`
+const innerGate = `echo >&3; read -r go <&4 || exit 125; exec 3>&- 4<&- 7<&-; cd "$0" && unset OLDPWD && exec "$@"`
 
 // startBubblewrap starts the command in namespaces. On its way it passes two
 // gates: one before there is any other process, so that its limits hold for
@@ -82,6 +80,12 @@ func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, 
 	if b.status, err = files.reader(); err != nil { // number 6
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	// Bubblewrap holds the other end, too (number 7): if the builder is killed,
+	// no SIGPIPE may end it before it lets the init go on.
+	if err := files.again(b.status); err != nil {
+		b.status.Close()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	defer func() {
 		if b.cmd == nil {
 			b.status.Close()
@@ -93,7 +97,7 @@ func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, 
 	}
 	args := []string{
 		"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "build",
-		"--die-with-parent", "--new-session",
+		"--new-session",
 		"--json-status-fd", "6", "--block-fd", "5",
 	}
 	if ownNetwork {
@@ -135,7 +139,10 @@ func (s *Sandbox) startBubblewrap(ctx context.Context, c Command, group *group, 
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out.stdout, out.stderr
 	cmd.ExtraFiles = files.list
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	// No parent-death signal and no --die-with-parent: they could end bubblewrap
+	// just before it lets the init go on, which would then wait for ever. If the
+	// builder is killed, the pipes of the gates and then the guard end all.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("sandbox: start bubblewrap: %w", err)
 	}
@@ -159,9 +166,10 @@ type bubblewrap struct {
 	reader  *json.Decoder
 	group   *group
 	network *network
+	guard   *guard
 	mu      sync.Mutex
-	init    int // a descriptor of the inner init process; -1 if none
-	waited  bool
+	init    int  // a descriptor of the inner init process; -1 if none
+	killed  bool // as soon as there is an init
 }
 
 // bubblewrapStatus are the documents that bubblewrap writes, one after the other.
@@ -177,7 +185,10 @@ func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command, g gates) 
 	defer context.AfterFunc(ctx, b.kill)()
 	b.reader = json.NewDecoder(bufio.NewReader(b.status))
 	var status bubblewrapStatus
-	if err := b.reader.Decode(&status); err != nil || status.ChildPID == nil {
+	stuck := time.AfterFunc(setupTimeout, func() { _ = b.cmd.Process.Kill() })
+	err := b.reader.Decode(&status)
+	stuck.Stop()
+	if err != nil || status.ChildPID == nil {
 		return errSetUp
 	}
 	pid := *status.ChildPID
@@ -187,7 +198,16 @@ func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command, g gates) 
 	}
 	b.mu.Lock()
 	b.init = init
+	if b.killed {
+		_ = unix.PidfdSendSignal(init, unix.SIGKILL, nil, 0)
+	}
 	b.mu.Unlock()
+	if b.guard, err = newGuard(guardInit, "sh"); err != nil {
+		return err
+	}
+	if err := b.guard.protect(pid); err != nil {
+		return fmt.Errorf("set the guard: %w", err)
+	}
 	if err := b.group.add(pid); err != nil {
 		return err
 	}
@@ -215,14 +235,15 @@ func (b *bubblewrap) setUp(ctx context.Context, s *Sandbox, c Command, g gates) 
 	return nil
 }
 
-// kill ends the init, with which the kernel ends all of its namespace.
+// kill ends the init, with which the kernel ends all of its namespace. Before
+// there is one, it waits for it: if bubblewrap itself were killed in the moment
+// in which it makes the init, this would wait for it for ever.
 func (b *bubblewrap) kill() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.killed = true
 	if b.init >= 0 {
 		_ = unix.PidfdSendSignal(b.init, unix.SIGKILL, nil, 0)
-	} else if !b.waited {
-		_ = b.cmd.Process.Kill()
 	}
 }
 
@@ -240,9 +261,6 @@ func (b *bubblewrap) wait() (int, error) {
 		}
 	}
 	waitErr := b.cmd.Wait()
-	b.mu.Lock()
-	b.waited = true
-	b.mu.Unlock()
 	if exitCode >= 0 {
 		return exitCode, nil
 	}
@@ -258,13 +276,16 @@ func (b *bubblewrap) release() error {
 	b.status.Close()
 	b.mu.Lock()
 	init := b.init
-	b.init, b.waited = -1, true
+	b.init = -1
 	b.mu.Unlock()
 	var err error
 	if init >= 0 {
 		_ = unix.PidfdSendSignal(init, unix.SIGKILL, nil, 0)
 		err = waitPidfd(init)
 		unix.Close(init)
+	}
+	if b.guard != nil {
+		err = errors.Join(err, b.guard.dismiss())
 	}
 	b.group.kill()
 	return errors.Join(err, b.network.close())
@@ -293,69 +314,4 @@ func ignoreExit(err error) error {
 		return nil
 	}
 	return err
-}
-
-// descriptors are the files that a child inherits, from number 3 on.
-type descriptors struct{ list []*os.File }
-
-func (d *descriptors) add(f *os.File) int {
-	d.list = append(d.list, f)
-	return 2 + len(d.list)
-}
-
-// reader adds a pipe's end to write to, and returns the one to read from.
-func (d *descriptors) reader() (*os.File, error) {
-	r, w, err := os.Pipe()
-	if err == nil {
-		d.add(w)
-	}
-	return r, err
-}
-
-// writer adds a pipe's end to read from, and returns the one to write to.
-func (d *descriptors) writer() (*os.File, error) {
-	r, w, err := os.Pipe()
-	if err == nil {
-		d.add(r)
-	}
-	return w, err
-}
-
-// data adds a file in memory that holds the text.
-func (d *descriptors) data(name, text string) (int, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return 0, fmt.Errorf("make a file in memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err := io.Copy(f, bytes.NewReader([]byte(text))); err != nil {
-		f.Close()
-		return 0, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		f.Close()
-		return 0, err
-	}
-	return d.add(f), nil
-}
-
-// keepInherited keeps from commands the descriptors that the builder was itself
-// started with. Those that it opened are kept back by Go.
-func keepInherited() error {
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return fmt.Errorf("list the open files: %w", err)
-	}
-	for _, entry := range open {
-		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
-		}
-	}
-	return nil
-}
-
-func (d *descriptors) close() {
-	for _, f := range d.list {
-		f.Close()
-	}
 }

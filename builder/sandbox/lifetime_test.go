@@ -102,10 +102,28 @@ func TestDeadlineEndsTheCommand(t *testing.T) {
 	if _, err := s.Run(ctx, Command{Args: []string{"sleep", "60"}}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("run: %v", err)
 	}
-	ended, cancelNow := context.WithCancel(t.Context())
-	cancelNow()
-	if _, err := s.Run(ended, Command{Args: []string{"sleep", "60"}}); !errors.Is(err, context.Canceled) {
-		t.Errorf("run: %v", err)
+}
+
+func TestCancelAtAnyMomentLeavesNothing(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			s, _ := openMode(t, mode, Limits{})
+			mark := newMark()
+			for after := time.Duration(0); after < 40*time.Millisecond; after += 2 * time.Millisecond {
+				ctx, cancel := context.WithTimeout(t.Context(), after)
+				began := time.Now()
+				if _, err := s.Run(ctx, Command{Args: []string{"sleep", mark}, Network: true}); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("run: %v", err)
+				}
+				cancel()
+				if took := time.Since(began); took > outputGrace {
+					t.Errorf("cancelled after %s, it took %s", after, took)
+				}
+			}
+			if left := withArgument("sleep\x00" + mark); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
 	}
 }
 
@@ -150,10 +168,54 @@ func buildUntilKilled() int {
 	mark := os.Getenv("SANDBOX_TEST_MARK")
 	s, err := New(context.Background(), Config{Mode: os.Getenv("SANDBOX_TEST_MODE")}, os.Getenv("SANDBOX_TEST_WORKSPACE"), Limits{})
 	if err == nil {
+		if os.Getenv("SANDBOX_TEST_TELL") != "" {
+			fmt.Println("starting")
+		}
 		_, err = s.Run(context.Background(), Command{Args: []string{"sh", "-c", daemons(mark) + "echo running; sleep " + mark}, Stdout: os.Stdout, Network: true})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+func TestABuilderKilledAtAnyMomentLeavesNothing(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			_, p := openMode(t, mode, Limits{})
+			mark := newMark()
+			for after := time.Duration(0); after < 50*time.Millisecond; after += 5 * time.Millisecond {
+				cmd := exec.Command(os.Args[0])
+				cmd.Env = append(os.Environ(), "SANDBOX_TEST_ROLE=builder", "SANDBOX_TEST_MODE="+string(mode), "SANDBOX_TEST_MARK="+mark, "SANDBOX_TEST_WORKSPACE="+p.workspace, "SANDBOX_TEST_TELL=1")
+				out, err := cmd.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "starting\n" {
+					t.Errorf("the builder said %q, %v", line, err)
+				}
+				time.Sleep(after) // any moment will do
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			}
+			eventually(t, "nothing is left", func() bool { return len(withArgument(mark)) == 0 })
+			Sweep()
+		})
+	}
+}
+
+// withArgument are the processes of the machine that have a text in their
+// arguments, those of the sandbox included.
+func withArgument(text string) []string {
+	var found []string
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		if line, _ := os.ReadFile(file); strings.Contains(string(line), text) {
+			found = append(found, filepath.Dir(file))
+		}
+	}
+	return found
 }
 
 func TestSweepSparesTheLiving(t *testing.T) {

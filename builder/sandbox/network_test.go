@@ -207,7 +207,7 @@ func TestNetworkEndsWithItsCommand(t *testing.T) {
 		t.Error("slirp4netns is not there")
 	}
 	cancel()
-	if err := <-done; err != context.Canceled {
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("run: %v", err)
 	}
 	if left := childrenNamed(t, "slirp4netns"); len(left) > 0 {

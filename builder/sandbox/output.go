@@ -42,8 +42,7 @@ func newOutput(stdout, stderr io.Writer) (*output, error) {
 		stderr = io.Discard
 	}
 	if o.stderr, err = o.carry(complaints{o, stderr}); err != nil {
-		o.finish()
-		return nil, err
+		return nil, errors.Join(err, o.finish())
 	}
 	return o, nil
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // dropRights is the command line that goes before one that the user runs. All
@@ -160,114 +157,4 @@ func (p *plain) release() error {
 		}
 	}
 	return err
-}
-
-// guard is a process that ends the command's processes when the builder says
-// so, and when the builder is killed and can't.
-type guard struct {
-	cmd   *exec.Cmd
-	alive *os.File
-	once  sync.Once
-}
-
-const (
-	// guardGroup ends the command's process group, its control group ($1 is
-	// the file of its processes), and whatever has its temporary directory
-	// ($2) in the environment.
-	guardGroup = `trap "" HUP INT TERM; read -r pgid <&3 || exit 0; read -r end <&3
-kill -s KILL -- "-$pgid" 2>/dev/null
-while [ -n "$1" ] && pids=$(/bin/cat "$1" 2>/dev/null) && [ -n "$pids" ]; do kill -s KILL $pids 2>/dev/null; done
-while [ -z "$1" ]; do found=; for p in /proc/[0-9]*; do /bin/grep -qsF "$2" "$p/environ" && kill -s KILL "${p#/proc/}" 2>/dev/null && found=1; done; [ -n "$found" ] || break; done; exit 0`
-	// guardUser ends all that a user runs in one call of the kernel, which no
-	// fork bomb outruns.
-	guardUser = `trap "" HUP INT TERM; read -r pgid <&3; read -r end <&3; exec "$@" /bin/sh -c "kill -s KILL -- -1"`
-)
-
-func startGuard(user buildUser, group *group, mark string) (*guard, error) {
-	out, in, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	args := []string{"-c", guardGroup, "sh", "", mark}
-	if dirs := group.dirs(); len(dirs) > 0 {
-		args[3] = filepath.Join(dirs[len(dirs)-1], "cgroup.procs")
-	}
-	if user.id != 0 {
-		args = append([]string{"-c", guardUser, "sh"}, user.dropRights()...)
-	}
-	g := &guard{cmd: exec.Command("/bin/sh", args...), alive: in}
-	g.cmd.Env = []string{}
-	g.cmd.Dir = "/"
-	g.cmd.ExtraFiles = []*os.File{out}
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := g.cmd.Start(); err != nil {
-		in.Close()
-		return nil, fmt.Errorf("start the guard: %w", err)
-	}
-	return g, nil
-}
-
-func (g *guard) protect(pgid int) error {
-	_, err := fmt.Fprintln(g.alive, pgid)
-	return err
-}
-
-func (g *guard) trigger() { g.once.Do(func() { g.alive.Close() }) }
-
-// end waits for the guard. Its exit code says nothing: a user with no
-// processes left is an error to kill.
-func (g *guard) end() error {
-	g.trigger()
-	return ignoreExit(g.cmd.Wait())
-}
-
-// apply sets what the kernel limits by process. Where the control group limits
-// memory and processes, it does so better.
-func (l Limits) apply(pid int, g *group, ownUser bool, extraProcesses int) error {
-	limit := func(what string, resource int, value int64) error {
-		limit := unix.Rlimit{Cur: uint64(value), Max: uint64(value)}
-		if err := unix.Prlimit(pid, resource, &limit, nil); err != nil {
-			return fmt.Errorf("limit %s: %w", what, err)
-		}
-		return nil
-	}
-	err := limit("core dumps", unix.RLIMIT_CORE, 0)
-	if l.FileSizeBytes > 0 {
-		err = errors.Join(err, limit("the size of files", unix.RLIMIT_FSIZE, l.FileSizeBytes))
-	}
-	if l.MemoryBytes > 0 && g.memory == "" {
-		err = errors.Join(err, limit("memory", unix.RLIMIT_DATA, l.MemoryBytes))
-	}
-	if l.Processes > 0 && g.pids == "" {
-		count := l.Processes
-		switch { // the kernel counts all of a user's
-		case ownUser: // the sandbox's own are root's
-		case extraProcesses > 0: // in a user namespace, which counts for itself
-			count += extraProcesses
-		default:
-			count += ownThreads()
-		}
-		err = errors.Join(err, limit("processes", unix.RLIMIT_NPROC, int64(count)))
-	}
-	return err
-}
-
-// ownThreads counts what the builder's user runs now.
-func ownThreads() int {
-	count := 0
-	for _, pid := range processesOf(os.Getuid()) {
-		file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			continue
-		}
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			if value, ok := strings.CutPrefix(lines.Text(), "Threads:"); ok {
-				n, _ := strconv.Atoi(strings.TrimSpace(value))
-				count += n
-			}
-		}
-		file.Close()
-	}
-	return count
 }

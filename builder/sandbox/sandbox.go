@@ -91,6 +91,10 @@ type Sandbox struct {
 // build uses. Beside it, in workspace + ".sandbox", it keeps the home and the
 // temporary directory of the commands until Close.
 //
+// In ModeBubblewrap the kernel's list of mounts tells commands the workspace's
+// path on the file system it lies on. Nothing on that path can be reached; keep
+// workspaces where the path itself says nothing, if that matters.
+//
 // Started by root, the first Run gives everything in the workspace to the
 // user id that the commands get.
 func New(ctx context.Context, config Config, workspace string, limits Limits) (*Sandbox, error) {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -244,7 +245,7 @@ func TestCommandIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(t.Context(), Command{Args: []string{"true"}}); err != ErrClosed {
+	if _, err := s.Run(t.Context(), Command{Args: []string{"true"}}); !errors.Is(err, ErrClosed) {
 		t.Errorf("run after close: %v", err)
 	}
 }
