@@ -104,3 +104,28 @@ func TestARepositoryBecomesADeployment(t *testing.T) {
 		t.Errorf("the log:\n%s", r.log)
 	}
 }
+
+func TestWhyABuildFails(t *testing.T) {
+	for _, c := range []struct {
+		name, command string
+		want          []string
+	}{
+		{"exit code", "echo why >&2; exit 3", []string{"The build command `npm run build` ended with exit code 3", "end of the log"}},
+		{"missing program", "no-such-program", []string{"exit code 127", "not found"}},
+		{"no output", "true", []string{"no output", "looked for dist, build", "there is: package.json"}},
+		{"empty output", "mkdir dist", []string{"no output"}},
+		{"link out of the output", "mkdir dist && echo hi > dist/index.html && ln -s /etc/passwd dist/passwd.txt", []string{"passwd.txt"}},
+		{"output is a link out of the sources", "mkdir /tmp/x && echo hi > /tmp/x/index.html && ln -s /tmp/x dist", []string{"no output"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := buildScript(t, c.command)
+			r.fails(c.want...)
+			if c.name == "exit code" && !strings.Contains(r.log, "stderr| why") {
+				t.Error(r.log)
+			}
+			if strings.Contains(r.reason, r.p.server.URL) || strings.Contains(r.reason, t.TempDir()) {
+				t.Errorf("the reason names the machine: %s", r.reason)
+			}
+		})
+	}
+}

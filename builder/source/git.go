@@ -52,17 +52,18 @@ func (g *Git) open(ctx context.Context, r *Repository, local bool, username, pas
 		return nil, err
 	}
 	s := &session{git: g, repository: r}
-	s.env = append([]string{
+	s.env = []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + home, "PATH=" + searchPath(),
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + config, "GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "GIT_LFS_SKIP_SMUDGE=1", "GIT_TEMPLATE_DIR=",
-		"LC_ALL=C", "GIT_FLUSH=1",
-	}, g.extraEnv...)
+		"LC_ALL=C",
+	}
 	for _, name := range []string{"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if value := os.Getenv(name); value != "" { // where the operator keeps certificates
 			s.env = append(s.env, name+"="+value)
 		}
 	}
+	s.env = append(s.env, g.extraEnv...)
 	if username != "" || password != "" {
 		program, err := writeAskPass(home)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -29,17 +30,15 @@ func ParseURL(raw string, local bool) (*Repository, error) {
 	if err := checkText(raw); err != nil {
 		return nil, err
 	}
+	if helper.MatchString(raw) {
+		return nil, errors.New("git's remote helpers (scheme::address) are not allowed; use https://")
+	}
+	if !strings.Contains(raw, "://") && !strings.HasPrefix(raw, "file:") {
+		return nil, fmt.Errorf("it has no scheme; use https://%s", strings.TrimLeft(scpToPath(raw), "./"))
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, errors.New("it can't be read as a URL")
-	}
-	switch {
-	case strings.Contains(raw, "::"):
-		if u.Host == "" || !strings.HasPrefix(u.Host, "[") {
-			return nil, errors.New("git's remote helpers (scheme::address) are not allowed; use https://")
-		}
-	case u.Scheme == "" && !strings.Contains(raw, "://"), u.Opaque != "":
-		return nil, fmt.Errorf("it has no scheme; use https://%s", strings.TrimPrefix(scpToPath(raw), "/"))
 	}
 	switch {
 	case u.Scheme == "file" && local:
@@ -55,6 +54,9 @@ func ParseURL(raw string, local bool) (*Repository, error) {
 	}
 	return nil, errors.New("its scheme is not supported; use https://")
 }
+
+// helper is git's syntax for programs that it runs to reach a repository.
+var helper = regexp.MustCompile(`^[^/\[]*::`)
 
 func checkText(raw string) error {
 	if raw == "" {
