@@ -40,8 +40,7 @@ export function DetectionCard(props: DetectionCardProps) {
       {error && !isFetching && (
         <div className="flex flex-wrap items-center justify-between gap-3 border-t border-line px-4 py-3">
           <p className="min-w-0 text-sm text-ink-2">
-            {problem ?? 'The address has a problem.'} You can deploy all the same: the build looks
-            again.
+            {problem} You can deploy all the same: the build looks again.
           </p>
           <Button size="small" onClick={() => void refetch()}>
             Look again
