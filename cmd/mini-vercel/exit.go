@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is a command line that can't be meant: exit code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// saidError is an error that the person has seen already.
+type saidError struct{ error }
+
+func (e saidError) Unwrap() error { return e.error }
+
+// usageArgs makes wrong arguments a usageError.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usagef("%w; see `%s --help`", err, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// exitCode tells of a command's error and returns the process's exit code.
+func exitCode(stderr io.Writer, err error) int {
+	var usage usageError
+	var said saidError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &said):
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "Interrupted.")
+	default:
+		fmt.Fprintln(stderr, "Error: "+harmless(err.Error(), false))
+	}
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+		return 2
+	}
+	return 1
+}
