@@ -27,7 +27,7 @@ const (
 	// An archive of text shrinks to a tenth; one that grows two hundredfold,
 	// past what is harmless anyway, was made to fill the disk.
 	maxRatio   = 200
-	freeOfRate = 256 << 20
+	freeOfRate = 64 << 20
 )
 
 // Unpack unpacks a .tar.gz, .tar.zst, .tar or .zip archive, whatever its name,
