@@ -7,7 +7,6 @@ LINT     := $(TOOLS)/golangci-lint
 LINT_VERSION := v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
-GO_FILES := $(shell git ls-files -co --exclude-standard -- '*.go' go.mod go.sum '*.sql' '*.html' 2>/dev/null)
 WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
 
 export PATH := $(TOOLS):$(PATH)
@@ -21,10 +20,8 @@ help: ## list the targets
 run: build ## build everything and run it: edge, control plane, dashboard, builds
 	$(BIN) up
 
-build: $(BIN) ## build bin/mini-vercel with the dashboard inside
-
-$(BIN): $(GO_FILES) web/dist/index.html
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/mini-vercel
+build: web/dist/index.html ## build bin/mini-vercel with the dashboard inside
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mini-vercel
 
 web: web/dist/index.html ## build the dashboard
 

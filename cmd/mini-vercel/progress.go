@@ -22,9 +22,9 @@ type progress struct {
 func newProgress(out io.Writer) *progress { return &progress{out: out, live: isTerminal(out)} }
 
 var stepWords = map[publish.Step][3]string{
-	publish.StepHash:     {"Reading", "Read", "files"},
-	publish.StepCompress: {"Compressing", "Compressed", "files"},
-	publish.StepUpload:   {"Uploading", "Uploaded", "blobs"},
+	publish.StepHash:     {"Reading", "Read", "file"},
+	publish.StepCompress: {"Compressing", "Compressed", "file"},
+	publish.StepUpload:   {"Uploading", "Uploaded", "blob"},
 }
 
 // report takes one report of [publish.Run].
@@ -33,19 +33,23 @@ func (p *progress) report(r publish.Progress) {
 	if !ok || r.ItemsTotal == 0 {
 		return
 	}
+	noun := words[2]
+	if r.ItemsTotal != 1 {
+		noun += "s"
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.Items == r.ItemsTotal {
 		if p.last != r.Step {
 			p.last = r.Step
 			p.clear()
-			fmt.Fprintf(p.out, "%s %d %s (%s)\n", words[1], r.Items, words[2], publish.Bytes(r.BytesTotal))
+			fmt.Fprintf(p.out, "%s %d %s (%s)\n", words[1], r.Items, noun, publish.Bytes(r.BytesTotal))
 		}
 		return
 	}
 	if p.live {
 		p.shown = true
-		fmt.Fprintf(p.out, "\r\x1b[K%s %d of %d %s, %s of %s", words[0], r.Items, r.ItemsTotal, words[2], publish.Bytes(r.Bytes), publish.Bytes(r.BytesTotal))
+		fmt.Fprintf(p.out, "\r\x1b[K%s %d of %d %s, %s of %s", words[0], r.Items, r.ItemsTotal, noun, publish.Bytes(r.Bytes), publish.Bytes(r.BytesTotal))
 	}
 }
 

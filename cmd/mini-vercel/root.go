@@ -44,6 +44,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly.`,
 		newEdgeCommand(),
 		newControlPlaneCommand(),
 		newBuildCommand(),
+		newUserCommand(),
 		newConfigCommand(),
 	)
 	return root

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mini-vercel/mini-vercel/builder/sandbox"
+	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/api"
+	"github.com/mini-vercel/mini-vercel/controlplane/logs"
+	"github.com/mini-vercel/mini-vercel/controlplane/runner"
+	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/web"
+)
+
+// newControlPlaneCommand runs the control plane without an edge.
+func newControlPlaneCommand() *cobra.Command {
+	f := &serverFlags{}
+	c := &cobra.Command{
+		Use:   "controlplane",
+		Short: "Run the control plane: API, dashboard, builds",
+		Long: `Runs the API, the dashboard and a local build runner on the data directory. It
+refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.settings(cmd)
+			if err != nil {
+				return err
+			}
+			isolation := probe(cmd.Context(), s)
+			if err := isolation.Err(); err != nil {
+				return err
+			}
+			if !isolation.Isolated() && s.BuildSandbox != "none" {
+				return fmt.Errorf("%s Install bubblewrap, start this as root, or set BUILD_SANDBOX=none to build without isolation", first(isolation.Warnings))
+			}
+			dir, err := openDataDir(s.DataDir)
+			if err != nil {
+				return err
+			}
+			defer dir.Close()
+			p, err := openControlPlane(cmd.Context(), s, dir, isolation)
+			if err != nil {
+				return err
+			}
+			if err := p.start(cmd.Context(), s.sitePort(s.EdgePort)); err != nil {
+				return errors.Join(err, p.stop())
+			}
+			p.announce(cmd.OutOrStdout(), "")
+			return errors.Join(wait(cmd.Context(), p.server.failed), p.stop())
+		},
+	}
+	f.register(c)
+	return c
+}
+
+// controlPlane is the control plane with its embedded parts.
+type controlPlane struct {
+	settings  *Settings
+	dir       *dataDir
+	log       *slog.Logger
+	isolation sandbox.Isolation
+	listener  net.Listener
+	publicURL *url.URL
+
+	bucket   *blob.Dir
+	store    *store.Store
+	logs     *logs.Store
+	accounts *controlplane.Accounts
+	service  *controlplane.Service
+	server   *webServer
+	draining chan struct{}
+	setup    string // the one-time code; none: somebody has an account
+}
+
+// bucketDir is where the directory bucket is, for control plane and edge alike.
+func bucketDir(data string) string { return filepath.Join(data, "bucket") }
+
+// openControlPlane opens everything that must be there before a port is known.
+func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation sandbox.Isolation) (p *controlPlane, err error) {
+	p = &controlPlane{settings: s, dir: dir, log: s.newLogger(), isolation: isolation, draining: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.listener, err = listen(s.Listen, s.Port, "PORT or --port"); err != nil {
+		return p, err
+	}
+	address := s.PublicURL
+	if address == "" {
+		address = fmt.Sprintf("http://localhost:%d", portOf(p.listener))
+	}
+	if p.publicURL, err = url.Parse(address); err != nil {
+		return p, fmt.Errorf("PUBLIC_URL=%s: %w", address, err)
+	}
+	key, err := s.masterKey(dir)
+	if err != nil {
+		return p, err
+	}
+	p.bucket, err = blob.OpenDir(bucketDir(dir.path), blob.DirOptions{SigningKey: controlplane.DeriveKey(key, "blob-urls")})
+	if err != nil {
+		return p, err
+	}
+	if p.store, err = store.Open(ctx, dir.join("mini-vercel.db")); err != nil {
+		return p, err
+	}
+	if p.logs, err = logs.Open(ctx, dir.join("logs.db")); err != nil {
+		return p, err
+	}
+	p.accounts = controlplane.NewAccounts(controlplane.AccountsConfig{OpenSignup: s.Signup == "open"}, p.store)
+	if p.setup, err = p.accounts.Open(ctx); err != nil {
+		return p, err
+	}
+	return p, nil
+}
+
+// start begins to answer and to build. sitePort stands in the addresses of
+// sites.
+func (p *controlPlane) start(ctx context.Context, sitePort int) error {
+	s := p.settings
+	key, err := s.masterKey(p.dir)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	local, err := runner.New(runner.Options{
+		Command: []string{self, "build"},
+		Dir:     p.dir.join("builds"),
+		Env:     builderEnvironment(s, p.dir),
+		Log:     p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.service = controlplane.New(controlplane.Config{
+		BaseDomain:       s.BaseDomain,
+		SiteScheme:       s.SiteScheme,
+		SitePort:         sitePort,
+		PublicURL:        fmt.Sprintf("http://127.0.0.1:%d", portOf(p.listener)),
+		MasterKey:        key,
+		Limits:           s.limits(),
+		MaxBuilds:        s.BuildCount,
+		MaxProjectBuilds: s.BuildPerProject,
+		AllowLocalGit:    s.AllowLocalGit,
+		Exclusive:        true,
+	}, p.store, p.logs, p.bucket, local, p.log)
+	proxies, err := s.proxies()
+	if err != nil {
+		return err
+	}
+	handler := api.Handler(api.Options{
+		Service:        p.service,
+		Accounts:       p.accounts,
+		Log:            p.log,
+		PublicURL:      p.publicURL,
+		Hosts:          []string{s.Listen},
+		TrustedProxies: proxies,
+		Rates:          api.Rates{General: s.RateGeneral, SignIn: s.RateSignIn, Deploy: s.RateDeploy, Logs: s.RateLogs, Sensitive: s.RateSensitive},
+		Dashboard:      web.Handler(),
+		Blobs:          p.bucket.Handler(p.log),
+		Draining:       p.draining,
+		Version:        version,
+		BaseDomain:     s.BaseDomain,
+		SiteURLPattern: siteURL(s, "{subDomain}", sitePort),
+		Isolation:      describe(p.isolation),
+	})
+	if err := p.service.Start(ctx); err != nil {
+		return err
+	}
+	p.server = serve(p.listener, handler, p.log)
+	return nil
+}
+
+// stopTime bounds a stop: what has not ended then is taken up at the next start.
+const stopTime = 8 * time.Second
+
+// stop ends streams, takes builds back into the queue, and closes everything.
+func (p *controlPlane) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	close(p.draining)
+	var errs []error
+	if p.service != nil {
+		errs = append(errs, p.service.Stop(ctx))
+	}
+	if p.server != nil {
+		errs = append(errs, p.server.stop(ctx))
+	}
+	return errors.Join(append(errs, p.close())...)
+}
+
+func (p *controlPlane) close() error {
+	var errs []error
+	if p.listener != nil && p.server == nil {
+		errs = append(errs, p.listener.Close())
+	}
+	if p.logs != nil {
+		errs = append(errs, p.logs.Close())
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	if p.bucket != nil {
+		errs = append(errs, p.bucket.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// masterKey is the key that the settings give, or the data directory's own.
+func (s *Settings) masterKey(dir *dataDir) ([]byte, error) {
+	if s.MasterKey == "" {
+		return controlplane.LoadMasterKey(dir.join("master.key"))
+	}
+	key, err := controlplane.ParseMasterKey(s.MasterKey)
+	if err != nil {
+		return nil, fmt.Errorf("MASTER_KEY: %w", err)
+	}
+	return key, nil
+}
+
+// sitePort is the port in the addresses of sites, for an edge on a port.
+func (s *Settings) sitePort(edge int) int {
+	if s.SitePort != 0 {
+		return s.SitePort
+	}
+	return edge
+}
+
+// siteURL is the address of a project's production host.
+func siteURL(s *Settings, subDomain string, port int) string {
+	host := subDomain + "." + s.BaseDomain
+	if (s.SiteScheme == "http" && port == 80) || (s.SiteScheme == "https" && port == 443) {
+		return s.SiteScheme + "://" + host
+	}
+	return fmt.Sprintf("%s://%s:%d", s.SiteScheme, host, port)
+}
+
+// wait returns when the process is told to stop, or a server fails.
+func wait(ctx context.Context, failed ...<-chan error) error {
+	cases := make(chan error, len(failed))
+	for _, f := range failed {
+		go func() {
+			select {
+			case err := <-f:
+				cases <- err
+			case <-ctx.Done():
+			}
+		}()
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-cases:
+		return err
+	}
+}
+
+func first(s []string) string {
+	if len(s) == 0 {
+		return ""
+	}
+	return s[0]
+}

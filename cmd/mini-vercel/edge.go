@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/mini-vercel/mini-vercel/caddymodule"
+)
+
+// newEdgeCommand runs an edge alone.
+func newEdgeCommand() *cobra.Command {
+	f := &serverFlags{}
+	c := &cobra.Command{
+		Use:   "edge",
+		Short: "Run an edge, which needs nothing but the bucket",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.settings(cmd)
+			if err != nil {
+				return err
+			}
+			tuneGarbageCollection(s)
+			data, err := filepath.Abs(s.DataDir)
+			if err != nil {
+				return fmt.Errorf("DATA_DIR=%s: %w", s.DataDir, err)
+			}
+			e, err := startEdge(s, data)
+			if err != nil {
+				return err
+			}
+			metrics, err := serveMetrics(s, e.running.Collectors(), s.newLogger())
+			if err != nil {
+				return errors.Join(err, e.stop())
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "The edge answers at %s for the bucket %s.\n", siteURL(s, "<project>", s.sitePort(e.port())), bucketDir(data))
+			<-cmd.Context().Done()
+			if metrics != nil {
+				_ = metrics.server.Close() // scrapes can be cut
+			}
+			return e.stop()
+		},
+	}
+	f.register(c)
+	return c
+}
+
+// edge is an edge in this process.
+type edge struct{ running *caddymodule.Running }
+
+// startEdge serves the bucket of a data directory.
+func startEdge(s *Settings, data string) (*edge, error) {
+	// Caddy's own error does not say which setting to change.
+	l, err := listen(s.Listen, s.EdgePort, "EDGE_PORT or --edge-port")
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	format := "console"
+	if s.LogFormat == "json" {
+		format = "json"
+	}
+	running, err := caddymodule.Start(caddymodule.Options{
+		Listen: net.JoinHostPort(s.Listen, strconv.Itoa(s.EdgePort)),
+		App: caddymodule.App{
+			Bucket:      bucketDir(data),
+			BaseDomain:  s.BaseDomain,
+			StateDir:    filepath.Join(data, "edge"),
+			CacheMemory: int64(s.EdgeMemory) << 20,
+			CacheRoutes: s.EdgeRoutes,
+		},
+		DataDir:     filepath.Join(data, "caddy"),
+		GracePeriod: 5 * time.Second,
+		LogFormat:   format,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &edge{running}, nil
+}
+
+func (e *edge) port() int { return e.running.Addr().(*net.TCPAddr).Port }
+
+// stop lets requests in flight end.
+func (e *edge) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	return e.running.Stop(ctx)
+}
+
+// tuneGarbageCollection trades memory for requests: with a small heap the
+// default collects several times a second, which costs a sixth of what the
+// edge can serve. GOGC and GOMEMLIMIT win.
+func tuneGarbageCollection(s *Settings) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(max(1<<30, 4*int64(s.EdgeMemory)<<20))
+	}
+}
+
+// serveMetrics answers /metrics on a listener of its own; nil where it is off.
+func serveMetrics(s *Settings, edge []prometheus.Collector, log *slog.Logger) (*webServer, error) {
+	if s.MetricsAddr == "off" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", s.MetricsAddr)
+	if errors.Is(err, syscall.EADDRINUSE) && os.Getenv("METRICS_ADDR") == "" {
+		log.Warn("metrics are off: the port is taken, choose another with METRICS_ADDR", "address", s.MetricsAddr)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("METRICS_ADDR=%s: %w", s.MetricsAddr, err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, c := range edge {
+		if err := registry.Register(c); err != nil {
+			return nil, errors.Join(fmt.Errorf("register metrics: %w", err), l.Close())
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return serve(l, mux, log), nil
+}
