@@ -83,9 +83,10 @@ func satisfies(v version, text string) (in, ok bool) {
 }
 
 func matchOne(v version, comparator string) (in, ok bool) {
-	op := strings.TrimRight(comparator, "vVxX*0123456789.+-abcdefghijklmnopqrstuwyzABCDEFGHIJKLMNOPQRSTUWYZ")
-	p, ok := parsePartial(strings.TrimPrefix(comparator, op))
-	if !ok {
+	text := strings.TrimLeft(comparator, "<>=^~")
+	op := strings.TrimSuffix(comparator, text)
+	p, ok := parsePartial(text)
+	if !ok || text == "" {
 		return false, false
 	}
 	if p.parts == 0 {
