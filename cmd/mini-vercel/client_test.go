@@ -79,20 +79,29 @@ func (l *lockedBuffer) String() string {
 func startUp(t *testing.T) (setupCode string) {
 	t.Helper()
 	isolate(t)
+	setupCode, _ = startUpOn(t, t.TempDir())
+	return setupCode
+}
+
+// startUpOn is startUp on a data directory, with a way to end it before the test
+// does.
+func startUpOn(t *testing.T, data string) (setupCode string, stop func()) {
+	t.Helper()
 	t.Setenv("METRICS_ADDR", "off")
 	t.Setenv("BUILD_SANDBOX", "none")
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	out := &lockedBuffer{}
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, []string{"up", "--data", t.TempDir(), "--port", "0", "--edge-port", "0"}, strings.NewReader(""), out, out)
+		done <- run(ctx, []string{"up", "--data", data, "--port", "0", "--edge-port", "0"}, strings.NewReader(""), out, out)
 	}()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		cancel()
 		if code := <-done; code != 0 {
 			t.Errorf("up ended with %d:\n%s", code, out)
 		}
 	})
+	t.Cleanup(stop)
 	deadline := time.After(60 * time.Second)
 	for !strings.Contains(out.String(), "deploy ./my-site") {
 		select {
@@ -106,7 +115,7 @@ func startUp(t *testing.T) (setupCode string) {
 	}
 	_, rest, _ := strings.Cut(out.String(), "#code=")
 	setupCode, _, _ = strings.Cut(rest, "\n")
-	return setupCode
+	return setupCode, stop
 }
 
 func write(t *testing.T, dir string, files map[string]string) string {
