@@ -62,6 +62,8 @@ type API struct {
 	huma    huma.API
 	limits  *limiter
 	hosts   map[string]bool
+	streams streamCount
+	health  health
 	started time.Time
 }
 
@@ -100,7 +102,7 @@ func newAPI(o Options) *API {
 	if o.Isolation.Warnings == nil {
 		o.Isolation.Warnings = []string{}
 	}
-	a := &API{Options: o, mux: http.NewServeMux(), started: o.Now()}
+	a := &API{Options: o, mux: http.NewServeMux(), started: o.Now(), streams: streamCount{open: map[string]int{}}}
 	a.limits = newLimiter(o.Rates.withDefaults(), o.Now)
 	a.hosts = a.acceptedHosts()
 	a.huma = humago.New(a.mux, huma.Config{

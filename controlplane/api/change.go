@@ -15,7 +15,11 @@ func (a *API) registerChanges() {
 		about: "Server-sent events of the name change, with a Change as data. After a gap, ask again for what is shown.",
 		scope: controlplane.ScopeRead, rate: rateGeneral, stream: "text/event-stream",
 	}, func(ctx context.Context, _ *empty) (*huma.StreamResponse, error) {
-		changes, err := a.Service.Changes(ctx, principal(ctx))
+		p := principal(ctx)
+		if err := a.enter(ctx, p); err != nil {
+			return nil, err
+		}
+		changes, err := a.Service.Changes(ctx, p)
 		if err != nil {
 			return nil, err
 		}

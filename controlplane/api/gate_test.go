@@ -78,6 +78,9 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 	p := newPlane(t)
 	p.anonymous().do("GET", "/nothing/here", nil).is(http.StatusNotFound)
 	p.anonymous().do("POST", "/projects/a/b/c/d", nil).is(http.StatusNotFound)
+	for _, path := range []string{"/projects/%00", "/projects/%ff", "/projects?cursor=%00", "/projects?cursor=%ff", "/projects?cursor=%zz"} {
+		p.anonymous().do("GET", path, nil).is(http.StatusBadRequest)
+	}
 	r := p.anonymous().do("PUT", "/projects", nil).is(http.StatusMethodNotAllowed)
 	if allow := r.Header.Get("Allow"); allow != "GET, HEAD, POST" {
 		t.Errorf("Allow: %q", allow)
@@ -176,7 +179,7 @@ func TestEveryAnswerBindsBrowsers(t *testing.T) {
 		if strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: %q", path, policy)
 		}
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"} {
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"} {
 			if got := r.Header.Get(name); got != want {
 				t.Errorf("%s: %s: %q", path, name, got)
 			}

@@ -98,7 +98,11 @@ func (a *API) followLog(ctx context.Context, in *logStreamInput) (*huma.StreamRe
 	if in.LastEventID != "" {
 		after = in.LastEventID
 	}
-	events, err := a.Service.FollowLogs(ctx, principal(ctx), in.ID, after)
+	p := principal(ctx)
+	if err := a.enter(ctx, p); err != nil {
+		return nil, err
+	}
+	events, err := a.Service.FollowLogs(ctx, p, in.ID, after)
 	if err != nil {
 		return nil, err
 	}

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -28,7 +31,7 @@ func (a *API) outermost(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Referrer-Policy", "same-origin") // no-referrer would make the Origin of forms null
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store") // what may be kept says so itself
@@ -115,6 +118,10 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // routed is the mux with problems for what it does not know.
 func (a *API) routed() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !readable(r.URL) {
+			problem(http.StatusBadRequest, "The address has bytes in it that are no text.").write(w)
+			return
+		}
 		handler, pattern := a.mux.Handler(r)
 		if pattern != "" {
 			a.mux.ServeHTTP(w, r)
@@ -129,6 +136,21 @@ func (a *API) routed() http.Handler {
 		}
 		p.write(w)
 	})
+}
+
+// readable reports whether path and query are text. What is not would reach
+// databases that refuse it.
+func readable(u *url.URL) bool {
+	query, err := url.QueryUnescape(u.RawQuery)
+	if err != nil {
+		return false
+	}
+	for _, s := range []string{u.Path, query} {
+		if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // discard takes the mux's own answer, for its status and Allow.

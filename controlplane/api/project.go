@@ -86,7 +86,7 @@ func (a *API) registerProjects() {
 	register(a, endpoint{
 		id: "detect", method: http.MethodPost, path: "/detect", tag: "Projects",
 		summary: "Look at a repository before a project is made of it: framework, commands, output, branches",
-		scope:   controlplane.ScopeDeploy, rate: rateDeploy,
+		scope:   controlplane.ScopeDeploy, rate: rateDetect,
 	}, a.detect)
 	register(a, endpoint{
 		id: "getProject", method: http.MethodGet, path: "/projects/{id}", tag: "Projects", summary: "A project, by its id or subDomain",

@@ -20,6 +20,7 @@ const (
 	rateSignIn    rate = "sign-in"
 	rateDeploy    rate = "deploy"
 	rateLogs      rate = "logs"
+	rateDetect    rate = "detect"
 	rateSensitive rate = "sensitive" // tokens, delete, promote
 	rateClaim     rate = "claim"     // builders that have no token yet
 	rateAttempt   rate = "attempt"   // builders, each by its attempt
@@ -33,16 +34,20 @@ type Rates struct {
 	SignIn    int // 10, by address
 	Deploy    int // 10
 	Logs      int // 60; a stream counts once
+	Detect    int // 30: looks at a repository
 	Sensitive int // 5: tokens, invitations, delete, promote
 	Claim     int // 300, by address: builders of one machine share it
 	Attempt   int // 1,200, for each attempt of a builder
+
+	// Streams is how many streams one user has open at once: 100.
+	Streams int
 }
 
 func (r Rates) withDefaults() Rates {
 	for _, field := range []struct {
 		value *int
 		or    int
-	}{{&r.General, 100}, {&r.SignIn, 10}, {&r.Deploy, 10}, {&r.Logs, 60}, {&r.Sensitive, 5}, {&r.Claim, 300}, {&r.Attempt, 1200}} {
+	}{{&r.General, 100}, {&r.SignIn, 10}, {&r.Deploy, 10}, {&r.Logs, 60}, {&r.Detect, 30}, {&r.Sensitive, 5}, {&r.Claim, 300}, {&r.Attempt, 1200}, {&r.Streams, 100}} {
 		if *field.value == 0 {
 			*field.value = field.or
 		}
@@ -60,6 +65,8 @@ func (r Rates) of(name rate) int {
 		return r.Deploy
 	case rateLogs:
 		return r.Logs
+	case rateDetect:
+		return r.Detect
 	case rateSensitive:
 		return r.Sensitive
 	case rateClaim:
@@ -74,7 +81,7 @@ const (
 	rateWindow = time.Minute
 	// rateKeys bounds the memory: about 10 MiB. Who was quiet for longest is
 	// forgotten first.
-	rateKeys = 50_000
+	rateKeys = 20_000
 )
 
 // limiter counts calls. In no minute does it let more through than the limit,
@@ -94,16 +101,13 @@ type rateKey struct {
 
 // window is what was let through in the last minute, second by second.
 type window struct {
-	seconds [rateWindow / time.Second]uint16 // a ring, by second of the clock
+	seconds [rateWindow / time.Second]uint32 // a ring, by second of the clock
 	last    int64                            // the second that was written last
 	sum     int
 }
 
 func newLimiter(rates Rates, now func() time.Time) *limiter {
-	windows, err := simplelru.NewLRU[rateKey, *window](rateKeys, nil)
-	if err != nil {
-		panic(err) // only of a size below 1
-	}
+	windows, _ := simplelru.NewLRU[rateKey, *window](rateKeys, nil) // fails of a size below 1 alone
 	return &limiter{rates: rates, now: now, windows: windows}
 }
 

@@ -2,13 +2,17 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
 const (
@@ -42,6 +46,8 @@ func serveEvents[T any](a *API, src source[T]) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
 		s := &stream{w: w, control: http.NewResponseController(w)}
+		// The connection may serve other requests afterwards.
+		defer func() { _ = s.control.SetWriteDeadline(time.Time{}) }()
 		h := w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("Cache-Control", "no-store")
@@ -91,6 +97,33 @@ func follow[T any](a *API, hc huma.Context, s *stream, src source[T]) {
 			return
 		}
 	}
+}
+
+// streamCount knows how many streams each user has open.
+type streamCount struct {
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// enter counts a stream until its request ends, or refuses it.
+func (a *API) enter(ctx context.Context, p controlplane.Principal) error {
+	s := &a.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if most := a.limits.rates.Streams; most >= 0 && s.open[p.UserID] >= most {
+		refused := problem(http.StatusTooManyRequests, "You have too many streams open. Close some pages.")
+		refused.header.Set("Retry-After", "10")
+		return refused
+	}
+	s.open[p.UserID]++
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[p.UserID]--; s.open[p.UserID] == 0 {
+			delete(s.open, p.UserID)
+		}
+	})
+	return nil
 }
 
 // add puts an event into the buffer. JSON has no line breaks outside of

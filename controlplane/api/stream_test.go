@@ -249,6 +249,34 @@ func TestStreamsStayAliveCountOnceAndEndWithTheServer(t *testing.T) {
 	owner.do("HEAD", "/events", nil)
 }
 
+func TestOneUserHasOnlySoManyStreamsOpen(t *testing.T) {
+	p := newPlane(t, func(p *plane) { p.options.Rates.Streams = 2 })
+	owner := p.owner()
+	first, second := owner.follow("/events"), owner.follow("/events")
+	<-first.c
+	<-second.c
+	if r := owner.do("GET", "/events", nil).is(http.StatusTooManyRequests); r.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	p.second(owner).follow("/events")
+	first.body.Close()
+	// The server notices by itself that the client is gone.
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		res, err := http.DefaultClient.Do(owner.request("GET", "/events", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a closed stream still counts")
+		}
+	}
+}
+
 func TestChangesReachThoseWhoMaySeeThem(t *testing.T) {
 	p := newPlane(t)
 	owner := p.owner()

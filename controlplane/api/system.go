@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -82,9 +83,26 @@ func (a *API) system(ctx context.Context, _ *empty) (*bodyOutput[System], error)
 	return answer(System{Version: a.Version, StartedAt: a.started.UTC(), Parts: a.parts(ctx), Isolation: a.Isolation}, nil)
 }
 
+// health is what the parts last said. Whoever asks again at once gets the same:
+// everybody may ask.
+type health struct {
+	mu    sync.Mutex
+	at    time.Time
+	parts []SystemPart
+}
+
+// healthTime is how long an answer counts.
+const healthTime = time.Second
+
 // parts asks every part. Why one does not answer is for the log alone.
 func (a *API) parts(ctx context.Context) []SystemPart {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	a.health.mu.Lock()
+	defer a.health.mu.Unlock()
+	if time.Since(a.health.at) < healthTime {
+		return a.health.parts
+	}
+	// Not bound to this request: others get its answer, too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
 	defer cancel()
 	states := a.Service.Ready(ctx)
 	parts := []SystemPart{}
@@ -96,5 +114,6 @@ func (a *API) parts(ctx context.Context) []SystemPart {
 		}
 		parts = append(parts, part)
 	}
+	a.health.at, a.health.parts = time.Now(), parts
 	return parts
 }
