@@ -57,7 +57,11 @@ func (b *bucket) deploy(host, deployment string, files map[string]string) {
 	for path, text := range files {
 		hash := site.HashOf([]byte(text))
 		b.put(site.BlobKey(project, hash), []byte(text))
-		entries = append(entries, site.FileEntry{Path: path, ContentType: site.ContentType(path), Body: site.BlobEntry{SHA256: hash, Size: int64(len(text))}})
+		body := site.BlobEntry{SHA256: hash, Size: int64(len(text))}
+		for at := 0; at < len(text) && len(text) > site.ChunkSize; at += site.ChunkSize {
+			body.Chunks = append(body.Chunks, site.HashOf([]byte(text[at:min(at+site.ChunkSize, len(text))])))
+		}
+		entries = append(entries, site.FileEntry{Path: path, ContentType: site.ContentType(path), Body: body})
 	}
 	m, err := site.NewManifest(site.Meta{}, entries)
 	if err != nil {

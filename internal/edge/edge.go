@@ -39,7 +39,7 @@ func New(c Config) (*Edge, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	state, err := openState(c.StateDir)
+	state, err := openState(c.StateDir, c.Store.Identity())
 	if err != nil {
 		return nil, err
 	}

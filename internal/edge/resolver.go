@@ -206,7 +206,7 @@ func (r *resolver) projectOf(route *site.Route) (*project, error) {
 		return p, nil
 	}
 	// A route without its project's record is a fault, not an absence.
-	return nil, fmt.Errorf("%w: %v", errProject, err)
+	return nil, fmt.Errorf("%w: %w", errProject, err)
 }
 
 // keep writes a record to the state directory.

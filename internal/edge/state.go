@@ -19,11 +19,13 @@ import (
 // state keeps bucket objects in a directory, for a start while the bucket is
 // away. It is a help, never the truth: what can't be written is only logged.
 //
-// A file is named by the sha256 of its key and holds the sha256 of the rest,
-// then the object's bytes. It is written beside its place and renamed; one that
-// a crash left torn does not match its own sha256 and counts as missing.
+// A file is named by the sha256 of the bucket's name and the key. It holds the
+// sha256 of the rest, then the object's bytes. It is written beside its place
+// and renamed; one that a crash left torn does not match its own sha256 and
+// counts as missing.
 type state struct {
 	dir     string // none: nothing is kept
+	bucket  string // the bucket's identity: another's objects are not this one's
 	writes  sync.Mutex
 	pending map[string][]byte // by key; nil: remove
 	wake    chan struct{}
@@ -36,8 +38,8 @@ const (
 	sweepEvery  = time.Hour
 )
 
-func openState(dir string) (*state, error) {
-	s := &state{dir: dir, pending: map[string][]byte{}, wake: make(chan struct{}, 1)}
+func openState(dir, bucket string) (*state, error) {
+	s := &state{dir: dir, bucket: bucket, pending: map[string][]byte{}, wake: make(chan struct{}, 1)}
 	if dir == "" {
 		return s, nil
 	}
@@ -48,7 +50,7 @@ func openState(dir string) (*state, error) {
 }
 
 func (s *state) path(key string) string {
-	return filepath.Join(s.dir, fmt.Sprintf("%x%s", sha256.Sum256([]byte(key)), stateSuffix))
+	return filepath.Join(s.dir, fmt.Sprintf("%x%s", sha256.Sum256([]byte(s.bucket+"\x00"+key)), stateSuffix))
 }
 
 // load returns an object that was kept, or fs.ErrNotExist.
