@@ -64,7 +64,9 @@ describe('pack', () => {
 
   it('refuses an empty folder, and stops when asked to', async () => {
     await expect(pack(folderOf({}), () => {}, never)).rejects.toThrow('no files')
-    await expect(pack(folderOf({ a: 'x' }), () => {}, AbortSignal.abort())).rejects.toThrow()
+    await expect(pack(folderOf({ a: 'x' }), () => {}, AbortSignal.abort())).rejects.toThrow(
+      'aborted',
+    )
   })
 
   it('says why where a browser has no secure context', async () => {
@@ -89,9 +91,9 @@ describe('what is left out', () => {
 
   it('is left out of a picked folder, whose own name is no part of the paths', () => {
     const picked = ['site/index.html', 'site/.git/HEAD', 'site/a/b.css'].map((path) => {
-      const file = new File(['x'], path.split('/').pop() ?? '')
-      Object.defineProperty(file, 'webkitRelativePath', { value: path })
-      return file
+      const one = new File(['x'], path.split('/').pop() ?? '')
+      Object.defineProperty(one, 'webkitRelativePath', { value: path })
+      return one
     })
     const folder = fromPicker(picked)
     expect(folder.name).toBe('site')
@@ -102,10 +104,10 @@ describe('what is left out', () => {
   it('is not even looked into in a dropped folder', async () => {
     const folder = await fromDrop(
       dropped(
-        directory('site', [
-          file('index.html'),
-          directory('node_modules', 'never read'),
-          directory('a', [file('b.css'), file('.env')]),
+        aDirectory('site', [
+          aFile('index.html'),
+          aDirectory('node_modules', 'never read'),
+          aDirectory('a', [aFile('b.css'), aFile('.env')]),
         ]),
       ),
     )
@@ -118,14 +120,14 @@ describe('what is left out', () => {
 // The parts of the File and Directory Entries API that a drop gives.
 type Entry = { name: string; isFile: boolean; isDirectory: boolean }
 
-function file(name: string): Entry {
+function aFile(name: string): Entry {
   const entry = { name, isFile: true, isDirectory: false }
   return Object.assign(entry, {
     file: (resolve: (file: File) => void) => resolve(new File(['x'], name)),
   })
 }
 
-function directory(name: string, children: Entry[] | 'never read'): Entry {
+function aDirectory(name: string, children: Entry[] | 'never read'): Entry {
   const entry = { name, isFile: false, isDirectory: true }
   return Object.assign(entry, {
     createReader: () => {

@@ -1,6 +1,6 @@
 import { act, screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 
 import type { Deployment } from '@/api/types'
 import { serve } from '@/testing/api'
@@ -25,10 +25,14 @@ function open(deployment: Deployment, more: Record<string, object> = {}) {
   return asked
 }
 
-beforeEach(() => {
-  // A virtual list draws what fits; without a layout nothing would.
-  vi.spyOn(HTMLElement.prototype, 'offsetHeight', 'get').mockReturnValue(600)
-  vi.spyOn(HTMLElement.prototype, 'offsetWidth', 'get').mockReturnValue(800)
+// A virtual list draws what fits; without a layout nothing would.
+beforeAll(() => {
+  let prototype = Object.getPrototypeOf(document.body) as object
+  while (!Object.hasOwn(prototype, 'clientHeight')) prototype = Object.getPrototypeOf(prototype)
+  Object.defineProperties(prototype, {
+    clientHeight: { configurable: true, value: 600 },
+    clientWidth: { configurable: true, value: 800 },
+  })
 })
 
 describe('a deployment that is building', () => {

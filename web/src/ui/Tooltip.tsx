@@ -1,13 +1,15 @@
 import { Tooltip as Radix } from 'radix-ui'
-import type { ReactElement, ReactNode } from 'react'
+import { useState, type ReactElement, type ReactNode } from 'react'
 
 export const TooltipProvider = Radix.Provider
 
-// Tooltip says more about its child on hover and on focus.
+// Tooltip says more about its child on hover and on focus. Where there is
+// nothing to say the child stays in its place all the same: a button whose
+// reason comes and goes keeps the focus.
 export function Tooltip({ text, children }: { text: ReactNode; children: ReactElement }) {
-  if (!text) return children
+  const [open, setOpen] = useState(false)
   return (
-    <Radix.Root>
+    <Radix.Root open={open && Boolean(text)} onOpenChange={setOpen}>
       <Radix.Trigger asChild>{children}</Radix.Trigger>
       <Radix.Portal>
         <Radix.Content
