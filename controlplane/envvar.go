@@ -45,7 +45,7 @@ func (s *Service) EnvVars(ctx context.Context, p Principal, project string) (var
 		return nil, err
 	}
 	err = s.store.View(ctx, func(tx Tx) error {
-		owned, err := ownEnvProject(tx, p, project)
+		owned, err := ownProject(tx, p, project)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s *Service) DeleteEnvVar(ctx context.Context, p Principal, project, key st
 		return err
 	}
 	return s.store.Update(ctx, func(tx Tx) error {
-		owned, err := ownEnvProject(tx, p, project)
+		owned, err := ownProject(tx, p, project)
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (s *Service) setEnvVars(ctx context.Context, p Principal, project string, a
 		return nil, err
 	}
 	err = s.store.Update(ctx, func(tx Tx) error {
-		owned, err := ownEnvProject(tx, p, project)
+		owned, err := ownProject(tx, p, project)
 		if err != nil {
 			return err
 		}
@@ -204,13 +204,6 @@ func (s *Service) buildEnv(ctx context.Context, project string, env site.Environ
 		vars = append(vars, site.EnvVar{Name: row.Key, Value: string(plain), Secret: row.Secret})
 	}
 	return vars, nil
-}
-
-// ownEnvProject finds a project of the principal's own: an administrator may
-// suspend the projects of others, but has no business with their secrets.
-func ownEnvProject(tx Tx, p Principal, project string) (*ProjectRow, error) {
-	p.Admin = false
-	return ownProject(tx, p, project)
 }
 
 // envField is how the fields of the i-th variable are named in errors.

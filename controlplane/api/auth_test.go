@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +36,36 @@ func TestTheSetupCodeMakesTheFirstAccountOnce(t *testing.T) {
 	}
 }
 
+func TestOfManyWhoUseACodeAtOnceOneGetsIn(t *testing.T) {
+	p := newPlane(t)
+	atOnce := func(code string) {
+		t.Helper()
+		var mu sync.Mutex
+		var done sync.WaitGroup
+		got := map[int]int{}
+		for i := range 6 {
+			done.Go(func() {
+				r := p.anonymous().do("POST", "/auth/signup", map[string]string{"email": fmt.Sprintf("%d-%s@example.com", i, code), "password": password, "code": code})
+				mu.Lock()
+				defer mu.Unlock()
+				got[r.StatusCode]++
+			})
+		}
+		done.Wait()
+		if got[http.StatusCreated] != 1 || got[http.StatusUnprocessableEntity] != 5 {
+			t.Errorf("%v", got)
+		}
+	}
+	atOnce(p.setup)
+	token, err := p.accounts.LocalToken(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var invitation api.Invitation
+	p.bearer(token).do("POST", "/invitations", nil).is(http.StatusCreated).into(&invitation)
+	atOnce(invitation.Code)
+}
+
 func TestEachStartPrintsANewSetupCode(t *testing.T) {
 	p := newPlane(t)
 	second, err := p.accounts.Open(t.Context())
@@ -45,7 +77,7 @@ func TestEachStartPrintsANewSetupCode(t *testing.T) {
 	p.signUp("a@example.com", second)
 }
 
-func TestThefirstAccountTakesOverWhatUpDeployed(t *testing.T) {
+func TestTheFirstAccountTakesOverWhatUpDeployed(t *testing.T) {
 	p := newPlane(t)
 	token, err := p.accounts.LocalToken(t.Context(), "")
 	if err != nil {

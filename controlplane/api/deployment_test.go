@@ -3,7 +3,9 @@ package api_test
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -111,6 +113,15 @@ func TestAnIdempotencyKeyDeploysOnce(t *testing.T) {
 	}
 	if other := deploy("b"); other.ID == first.ID {
 		t.Error("another key made none")
+	}
+	ids := make([]string, 8)
+	var done sync.WaitGroup
+	for i := range ids {
+		done.Go(func() { ids[i] = deploy("at once").ID })
+	}
+	done.Wait()
+	if slices.ContainsFunc(ids, func(id string) bool { return id != ids[0] }) {
+		t.Errorf("one key at once made %v", ids)
 	}
 	// Keys are each person's own.
 	second := p.second(owner)
