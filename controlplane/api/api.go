@@ -49,6 +49,8 @@ type Options struct {
 	SiteURLPattern string // such as http://{subDomain}.localhost:8001
 	Isolation      Isolation
 
+	// Metrics count what happens. Default: metrics that nobody sees.
+	Metrics *Metrics
 	// KeepAlive is how often a silent stream sends a comment. Default: 15 s.
 	KeepAlive time.Duration
 	// Now is the clock. Default: time.Now.
@@ -92,6 +94,9 @@ func newAPI(o Options) *API {
 	framework()
 	if o.PublicURL == nil {
 		o.PublicURL = &url.URL{Scheme: "http", Host: "localhost:9000"}
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
 	}
 	if o.KeepAlive == 0 {
 		o.KeepAlive = 15 * time.Second

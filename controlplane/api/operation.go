@@ -169,6 +169,9 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 func (a *API) gate(e endpoint) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(hc)
+		if rec, ok := w.(*recorder); ok {
+			rec.operation, rec.stream = e.id, e.stream != ""
+		}
 		c, err := a.admit(e, w, r)
 		if err != nil {
 			a.failure(r.Context(), err).write(w)

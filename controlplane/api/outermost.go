@@ -44,8 +44,10 @@ func (a *API) outermost(next http.Handler) http.Handler {
 			if v := recover(); v != nil {
 				a.recovered(rec, r, v)
 			}
+			took := time.Since(start)
+			a.Metrics.answered(rec, took)
 			a.Log.DebugContext(r.Context(), "request", slog.String("request", id), slog.String("method", r.Method),
-				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Duration("duration", time.Since(start)))
+				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Duration("duration", took))
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -92,10 +94,12 @@ func (a *API) failure(ctx context.Context, err error) *Problem {
 	return problem(http.StatusInternalServerError, internalDetail)
 }
 
-// recorder knows whether an answer has begun.
+// recorder knows whether an answer has begun, and whose it is.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	status    int
+	operation string // operationId; none: no operation
+	stream    bool
 }
 
 func (r *recorder) WriteHeader(status int) {

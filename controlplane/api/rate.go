@@ -189,6 +189,7 @@ func (a *API) count(e endpoint, c *caller) error {
 	if wait == 0 {
 		return nil
 	}
+	a.Metrics.limited.WithLabelValues(string(name)).Inc()
 	p := problem(http.StatusTooManyRequests, "Too many requests of this kind: "+strconv.Itoa(limit)+" a minute are allowed. Try again in "+seconds(wait)+" s.")
 	p.header.Set("Retry-After", seconds(wait))
 	return p

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
 )
 
@@ -116,4 +118,39 @@ func TestBuildersHaveALimitOfTheirOwn(t *testing.T) {
 	calls(builder, 4, "POST", path, `[]`).is(http.StatusOK)
 	builder.do("POST", path, `[]`).is(http.StatusTooManyRequests)
 	owner.do("GET", "/projects", nil).is(http.StatusOK)
+}
+
+func TestMetricsCountByOperation(t *testing.T) {
+	metrics := api.NewMetrics()
+	p := newPlane(t, rates(api.Rates{General: 2}), func(p *plane) { p.options.Metrics = metrics })
+	owner := p.owner()
+	calls(owner, 3, "GET", "/projects/none", nil).is(http.StatusTooManyRequests)
+	p.anonymous().do("GET", "/no/such/path", nil).is(http.StatusNotFound)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.Collectors()...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.Metric {
+			name := family.GetName()
+			for _, label := range m.Label {
+				name += " " + label.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	for name, want := range map[string]float64{
+		"mini_vercel_api_requests_total getProject 404":       2,
+		"mini_vercel_api_requests_total getProject 429":       1,
+		"mini_vercel_api_requests_total none 404":             1,
+		"mini_vercel_api_rate_limited_total general":          1,
+		"mini_vercel_api_request_duration_seconds getProject": 3,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v instead of %v: %v", name, got[name], want, got)
+		}
+	}
 }

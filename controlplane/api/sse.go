@@ -111,12 +111,15 @@ func (a *API) enter(ctx context.Context, p controlplane.Principal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if most := a.limits.rates.Streams; most >= 0 && s.open[p.UserID] >= most {
+		a.Metrics.limited.WithLabelValues("streams").Inc()
 		refused := problem(http.StatusTooManyRequests, "You have too many streams open. Close some pages.")
 		refused.header.Set("Retry-After", "10")
 		return refused
 	}
 	s.open[p.UserID]++
+	a.Metrics.streams.Inc()
 	context.AfterFunc(ctx, func() {
+		a.Metrics.streams.Dec()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.open[p.UserID]--; s.open[p.UserID] == 0 {

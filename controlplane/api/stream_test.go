@@ -245,6 +245,7 @@ func TestStreamsStayAliveCountOnceAndEndWithTheServer(t *testing.T) {
 			}
 		}
 	}
+	p.anonymous().do("GET", "/ready", nil).is(http.StatusServiceUnavailable)
 	// HEAD has no body to wait for.
 	owner.do("HEAD", "/events", nil)
 }

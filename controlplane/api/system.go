@@ -65,6 +65,13 @@ func (a *API) registerSystem() {
 }
 
 func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], error) {
+	select {
+	case <-a.Draining:
+		p := problem(http.StatusServiceUnavailable, "The control plane is stopping.")
+		p.header.Set("Retry-After", "5")
+		return nil, p
+	default:
+	}
 	parts := a.parts(ctx)
 	p := problem(http.StatusServiceUnavailable, "Something that the control plane depends on does not answer.")
 	for _, part := range parts {
