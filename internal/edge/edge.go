@@ -75,7 +75,7 @@ func New(c Config) (*Edge, error) {
 	e.tasks.start(func() { follower.follow(ctx, e.resolver.ready) })
 	e.tasks.start(func() { e.resolver.refresh.run(ctx) })
 	e.tasks.start(func() {
-		state.run(ctx, func(err error) {
+		state.run(ctx, e.resolver.keys(), func(err error) {
 			c.Log.Warn("known routes and manifests can't be kept; a restart while the bucket is away would miss them", slog.Any("error", err))
 		})
 	})

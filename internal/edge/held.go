@@ -47,6 +47,20 @@ type held[T record] struct {
 func (h *held[T]) read(ctx context.Context, o *origin) (*T, error) {
 	h.reading.Lock()
 	defer h.reading.Unlock()
+	return h.readLocked(ctx, o)
+}
+
+// readOnce is read, unless somebody else has just read it.
+func (h *held[T]) readOnce(ctx context.Context, o *origin) (*T, error) {
+	h.reading.Lock()
+	defer h.reading.Unlock()
+	if v := h.value.Load(); v != nil && !h.stale.Load() {
+		return v, nil
+	}
+	return h.readLocked(ctx, o)
+}
+
+func (h *held[T]) readLocked(ctx context.Context, o *origin) (*T, error) {
 	b, etag, err := o.read(ctx, h.kind, h.key, h.etag, maxRecordSize)
 	v := h.value.Load()
 	switch {
@@ -76,11 +90,11 @@ func (h *held[T]) read(ctx context.Context, o *origin) (*T, error) {
 	return v, nil
 }
 
-// readPatiently is read, repeated for a short while as long as what the bucket
+// readPatiently is readOnce, repeated for a short while as long as what the bucket
 // has is below the floor.
 func (h *held[T]) readPatiently(ctx context.Context, o *origin) (*T, error) {
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
-		v, err := h.read(ctx, o)
+		v, err := h.readOnce(ctx, o)
 		if !errors.Is(err, errBelowFloor) || wait > 200*time.Millisecond {
 			return v, err
 		}

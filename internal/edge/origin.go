@@ -19,16 +19,16 @@ type origin struct {
 	store   blob.Store
 	pace    atomic.Pointer[Pace]
 	metrics *Metrics
-	slots   chan struct{} // reads at once, and so the memory of unfinished chunks
+	slots   chan struct{} // reads of chunks at once, and so the memory of unfinished ones
 	// down is set while the change log can't be read: what is held may be old.
 	down atomic.Bool
 }
 
-// originReads is how many objects are read from the bucket at once.
-const originReads = 128
+// chunkReads is how many chunks are read from the bucket at once.
+const chunkReads = 128
 
 func newOrigin(c *Config, m *Metrics) *origin {
-	o := &origin{store: c.Store, metrics: m, slots: make(chan struct{}, originReads)}
+	o := &origin{store: c.Store, metrics: m, slots: make(chan struct{}, chunkReads)}
 	o.pace.Store(&c.Pace)
 	return o
 }
@@ -51,12 +51,14 @@ func (o *origin) readRange(ctx context.Context, kind objectKind, key string, off
 func (o *origin) get(ctx context.Context, kind objectKind, key string, opts blob.GetOptions, limit int64) ([]byte, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.pace.Load().ReadTimeout)
 	defer cancel()
-	select {
-	case o.slots <- struct{}{}:
-		defer func() { <-o.slots }()
-	case <-ctx.Done():
-		o.metrics.originErrors[kind].Inc()
-		return nil, "", fmt.Errorf("read %s: all of %d reads are busy: %w", key, originReads, ctx.Err())
+	if kind == kindChunk { // what is small, and what changes, never waits behind contents
+		select {
+		case o.slots <- struct{}{}:
+			defer func() { <-o.slots }()
+		case <-ctx.Done():
+			o.metrics.originErrors[kind].Inc()
+			return nil, "", fmt.Errorf("read %s: all of %d reads are busy: %w", key, chunkReads, ctx.Err())
+		}
 	}
 	start := time.Now()
 	b, etag, err := o.fetch(ctx, key, opts, limit)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -121,8 +122,8 @@ func (r *resolver) load(name string) (loaded[*host], error) {
 	case err == nil:
 		r.absent.remove(name)
 		r.hosts.add(name, h, 1)
-		if h.route.floor.Load() > h.view.Load().route.Generation {
-			r.refresh.soon(h) // named while it was read
+		if h.route.stale.Load() {
+			r.refresh.soon(h) // named while it was read, or kept from before
 		}
 	case errors.Is(err, errNoRoute) && h.route.floor.Load() == 0:
 		r.absent.add(name, epoch, 1)
@@ -213,6 +214,27 @@ func (r *resolver) projectOf(route *site.Route) (*project, error) {
 func (r *resolver) keep(key string, record any) {
 	if b, err := json.Marshal(record); err == nil {
 		r.state.save(key, b)
+	}
+}
+
+// keys yields the bucket keys of what the hosts that are held answer with.
+func (r *resolver) keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, h := range r.hosts.values() {
+			v := h.view.Load()
+			all := []string{h.route.key}
+			if v.project != nil {
+				all = append(all, v.project.record.key)
+			}
+			if d := v.deployment; d.id != "" {
+				all = append(all, site.ManifestKey(d.project, d.id))
+			}
+			for _, key := range all {
+				if !yield(key) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,8 +103,9 @@ func (s *state) save(key string, object []byte) {
 	}
 }
 
-// run writes what was saved until the context ends, then what is left.
-func (s *state) run(ctx context.Context, failed func(error)) {
+// run writes what was saved until the context ends, then what is left. inUse
+// yields the keys of what must not count as old.
+func (s *state) run(ctx context.Context, inUse iter.Seq[string], failed func(error)) {
 	if s.dir == "" {
 		return
 	}
@@ -115,6 +117,7 @@ func (s *state) run(ctx context.Context, failed func(error)) {
 		case <-s.wake:
 			s.report(s.flush(), failed)
 		case <-sweep.C:
+			s.touch(inUse)
 			s.report(s.sweep(s.maxBytes.Load()), failed)
 		case <-ctx.Done():
 			s.report(s.flush(), failed)
@@ -174,6 +177,15 @@ func (s *state) write(key string, object []byte) error {
 		return fmt.Errorf("keep state of %s: %w", key, err)
 	}
 	return nil
+}
+
+// touch makes what is in use young: it may have been written long ago.
+func (s *state) touch(inUse iter.Seq[string]) {
+	now := time.Now()
+	for key := range inUse {
+		// What was never kept, or is gone, stays so.
+		_ = os.Chtimes(s.path(key), now, now)
+	}
 }
 
 // sweep removes the oldest files until the rest has at most maxBytes.

@@ -1,0 +1,117 @@
+package edge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+func newState(t *testing.T, dir string) *state {
+	t.Helper()
+	s, err := openState(dir, "dir:/bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStateIsKept(t *testing.T) {
+	dir := t.TempDir()
+	s := newState(t, dir)
+	s.save("routes/a", []byte("one"))
+	if b, err := s.load("routes/a"); err != nil || string(b) != "one" {
+		t.Errorf("before it is written: %q, %v", b, err)
+	}
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	again := newState(t, dir)
+	if b, err := again.load("routes/a"); err != nil || string(b) != "one" || !again.has("routes/a") {
+		t.Errorf("got %q, %v", b, err)
+	}
+	again.save("routes/a", nil)
+	if _, err := again.load("routes/a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("forgotten: %v", err)
+	}
+	if err := again.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newState(t, dir).load("routes/a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("forgotten and written: %v", err)
+	}
+	other, err := openState(dir, "dir:/other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.save("routes/b", []byte("two"))
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.load("routes/b"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("another bucket's: %v", err)
+	}
+}
+
+func TestTornStateCountsAsMissing(t *testing.T) {
+	for name, damage := range map[string]func(b []byte) []byte{
+		"empty":      func([]byte) []byte { return nil },
+		"cut":        func(b []byte) []byte { return b[:len(b)-1] },
+		"head alone": func(b []byte) []byte { return b[:20] },
+		"a bit":      func(b []byte) []byte { b[40] ^= 1; return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newState(t, t.TempDir())
+			s.save("key", bytes.Repeat([]byte("content"), 10))
+			if err := s.flush(); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(s.path("key"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(s.path("key"), damage(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.load("key"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestStateIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	s := newState(t, dir)
+	for i := range 10 {
+		key := fmt.Sprint(i)
+		s.save(key, make([]byte, 1000))
+		if err := s.flush(); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(time.Duration(i-100) * time.Minute)
+		if err := os.Chtimes(s.path(key), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "crash.tmp"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.touch(slices.Values([]string{"0", "never kept"}))
+	if err := s.sweep(3500); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if got := s.has(fmt.Sprint(i)); got != (i >= 8 || i == 0) {
+			t.Errorf("%d is kept: %v", i, got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "crash.tmp")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a crash left: %v", err)
+	}
+}
