@@ -188,12 +188,14 @@ func (s *Service) builderEnded(ctx context.Context, a Attempt, exit BuilderExit)
 func exitReason(exit BuilderExit) string {
 	reason := cutText(exit.Reason, maxReason)
 	switch {
-	case reason != "":
-		return "The builder ended unexpectedly: " + reason
 	case exit.Code == 0:
 		return "The builder ended without publishing anything."
-	case exit.Code > 0:
+	case exit.Code > 0 && reason == "":
 		return fmt.Sprintf("The builder ended unexpectedly, with exit code %d.", exit.Code)
+	case exit.Code > 0:
+		return fmt.Sprintf("The builder ended unexpectedly, with exit code %d: %s", exit.Code, reason)
+	case reason != "":
+		return "The builder ended unexpectedly: " + reason
 	}
 	return "The builder ended unexpectedly."
 }

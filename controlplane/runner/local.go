@@ -43,6 +43,7 @@ type Options struct {
 //
 //	<Dir>/<handle>/builder.json   its process id and start time
 //	<Dir>/<handle>/work           its workspace
+//	<Dir>/<handle>/home           its home, empty
 type Local struct {
 	options Options
 	exits   chan controlplane.BuilderExit
@@ -73,6 +74,7 @@ type record struct {
 const (
 	recordName = "builder.json"
 	workName   = "work"
+	homeName   = "home"
 	maxExits   = 4096 // that nobody has asked for
 	killTime   = 10 * time.Second
 )
@@ -142,12 +144,13 @@ func (l *Local) launch(ctx context.Context, b *builder, in controlplane.Builder)
 	if err := os.Mkdir(b.dir, 0o711); err != nil {
 		return err
 	}
-	if err := os.Mkdir(work, 0o700); err != nil {
+	home := filepath.Join(b.dir, homeName) // beside the workspace: no build writes there
+	if err := errors.Join(os.Mkdir(work, 0o700), os.Mkdir(home, 0o700)); err != nil {
 		return err
 	}
 	cmd := exec.Command(l.options.Command[0], l.options.Command[1:]...)
 	cmd.Dir = work
-	cmd.Env = append(slices.Clone(l.options.Env),
+	cmd.Env = append(slices.Clone(l.options.Env), "HOME="+home,
 		"MINI_VERCEL_URL="+in.URL, "MINI_VERCEL_CLAIM="+in.Claim, "MINI_VERCEL_WORKSPACE="+work)
 	cmd.Stdout, cmd.Stderr = b.stderr, b.stderr
 	cmd.SysProcAttr = newSession()

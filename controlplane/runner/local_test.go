@@ -164,7 +164,7 @@ func TestBuilderGetsItsEnvironmentAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"MINI_VERCEL_URL": "http://127.0.0.1:9", "MINI_VERCEL_CLAIM": "mvc_once", "MINI_VERCEL_WORKSPACE": dir + "/env.1/work", "PATH": os.Getenv("PATH")}
+	want := map[string]string{"MINI_VERCEL_URL": "http://127.0.0.1:9", "MINI_VERCEL_CLAIM": "mvc_once", "MINI_VERCEL_WORKSPACE": dir + "/env.1/work", "PATH": os.Getenv("PATH"), "HOME": dir + "/env.1/home"}
 	for line := range strings.SplitSeq(string(text), "\n") {
 		name, value, _ := strings.Cut(line, "=")
 		if expected, ok := want[name]; name != "PWD" && (!ok || expected != value) {
