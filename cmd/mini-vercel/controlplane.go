@@ -55,6 +55,13 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 			if err := p.start(cmd.Context(), s.sitePort(s.EdgePort)); err != nil {
 				return errors.Join(err, p.stop())
 			}
+			metrics, err := serveMetrics(s, p.metrics.Collectors(), p.log)
+			if err != nil {
+				return errors.Join(err, p.stop())
+			}
+			if metrics != nil {
+				defer metrics.server.Close()
+			}
 			p.announce(cmd.OutOrStdout(), "")
 			return errors.Join(wait(cmd.Context(), p.server.failed), p.stop())
 		},
@@ -78,6 +85,7 @@ type controlPlane struct {
 	accounts *controlplane.Accounts
 	service  *controlplane.Service
 	server   *webServer
+	metrics  *api.Metrics
 	draining chan struct{}
 	setup    string // the one-time code; none: somebody has an account
 }
@@ -87,7 +95,7 @@ func bucketDir(data string) string { return filepath.Join(data, "bucket") }
 
 // openControlPlane opens everything that must be there before a port is known.
 func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation sandbox.Isolation) (p *controlPlane, err error) {
-	p = &controlPlane{settings: s, dir: dir, log: s.newLogger(), isolation: isolation, draining: make(chan struct{})}
+	p = &controlPlane{settings: s, dir: dir, log: s.newLogger(), isolation: isolation, metrics: api.NewMetrics(), draining: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -168,7 +176,11 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		PublicURL:      p.publicURL,
 		Hosts:          []string{s.Listen},
 		TrustedProxies: proxies,
-		Rates:          api.Rates{General: s.RateGeneral, SignIn: s.RateSignIn, Deploy: s.RateDeploy, Logs: s.RateLogs, Sensitive: s.RateSensitive},
+		Rates: api.Rates{
+			General: s.RateGeneral, SignIn: s.RateSignIn, Deploy: s.RateDeploy, Logs: s.RateLogs, Sensitive: s.RateSensitive,
+			Detect: s.RateDetect, Attempt: s.RateAttempt, Claim: s.RateClaim, Streams: s.MaxStreams,
+		},
+		Metrics:        p.metrics,
 		Dashboard:      web.Handler(),
 		Blobs:          p.bucket.Handler(p.log),
 		Draining:       p.draining,

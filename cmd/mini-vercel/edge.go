@@ -116,7 +116,7 @@ func tuneGarbageCollection(s *Settings) {
 }
 
 // serveMetrics answers /metrics on a listener of its own; nil where it is off.
-func serveMetrics(s *Settings, edge []prometheus.Collector, log *slog.Logger) (*webServer, error) {
+func serveMetrics(s *Settings, parts []prometheus.Collector, log *slog.Logger) (*webServer, error) {
 	if s.MetricsAddr == "off" {
 		return nil, nil
 	}
@@ -130,7 +130,7 @@ func serveMetrics(s *Settings, edge []prometheus.Collector, log *slog.Logger) (*
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, c := range edge {
+	for _, c := range parts {
 		if err := registry.Register(c); err != nil {
 			return nil, errors.Join(fmt.Errorf("register metrics: %w", err), l.Close())
 		}

@@ -60,6 +60,10 @@ type Settings struct {
 	RateDeploy    int `env:"RATE_DEPLOY" default:"10" help:"Deploys a minute for one user."`
 	RateLogs      int `env:"RATE_LOGS" default:"60" help:"Requests for logs a minute for one user."`
 	RateSensitive int `env:"RATE_SENSITIVE" default:"5" help:"Sensitive operations a minute for one user: tokens, delete, promote."`
+	RateDetect    int `env:"RATE_DETECT" default:"30" help:"Looks at a repository a minute for one user."`
+	RateAttempt   int `env:"RATE_ATTEMPT" default:"1200" help:"Requests a minute for the token of one build."`
+	RateClaim     int `env:"RATE_CLAIM" default:"300" help:"Builds that begin a minute from one address."`
+	MaxStreams    int `env:"MAX_STREAMS" default:"100" help:"Streams of logs and changes that one user has open at once."`
 
 	EdgeMemory int `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
 	EdgeRoutes int `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
@@ -141,7 +145,9 @@ func (s *Settings) Check() error {
 			return fmt.Errorf("%s=%s: use %s", one.name, one.value, strings.Join(one.allowed, " or "))
 		}
 	}
-	for name, value := range map[string]int{"BUILD_COUNT": s.BuildCount, "BUILD_COUNT_PER_PROJECT": s.BuildPerProject, "BUILD_MEMORY_MIB": s.BuildMemory, "MAX_FILES": s.MaxFiles} {
+	for name, value := range map[string]int{"BUILD_COUNT": s.BuildCount, "BUILD_COUNT_PER_PROJECT": s.BuildPerProject, "BUILD_MEMORY_MIB": s.BuildMemory, "MAX_FILES": s.MaxFiles,
+		"RATE_GENERAL": s.RateGeneral, "RATE_SIGN_IN": s.RateSignIn, "RATE_DEPLOY": s.RateDeploy, "RATE_LOGS": s.RateLogs, "RATE_SENSITIVE": s.RateSensitive,
+		"RATE_DETECT": s.RateDetect, "RATE_ATTEMPT": s.RateAttempt, "RATE_CLAIM": s.RateClaim, "MAX_STREAMS": s.MaxStreams} {
 		if value == 0 {
 			return fmt.Errorf("%s=0: use at least 1", name)
 		}
