@@ -23,8 +23,7 @@ try {
   await page.getByRole('link', { name: 'New project' }).first().click()
   await page.getByLabel('Git URL').fill(REPOSITORY)
   await page.getByLabel('Git URL').blur()
-  const name = page.getByLabel('Name', { exact: true })
-  await name.fill('from-browser')
+  await page.getByLabel('Project name').fill('from-browser')
   await shot('new-project')
   await page.getByRole('button', { name: 'Deploy', exact: true }).click()
 

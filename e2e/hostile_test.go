@@ -15,18 +15,21 @@ import (
 func TestAHostileBuildFindsNothing(t *testing.T) {
 	p := start(t, "SOME_PLATFORM_SECRET=do-not-show-7531")
 	port := portOf(p.api)
-	_, url := repository(t, script(strings.Join([]string{
+	// What it looks for stands in a file, so that no command line names it.
+	files := script("sh look.sh")
+	files["look.sh"] = strings.Join([]string{
 		"mkdir -p dist",
 		"env > dist/env.txt",
-		"cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' > dist/environ.txt || true",
-		"cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > dist/cmdline.txt || true",
-		"(ls -laR /root /home /work '" + p.data + "' '" + p.config + "' 2>&1 || true) > dist/ls.txt",
-		"(cat /etc/shadow 2>&1 || true) > dist/shadow.txt",
-		"(find / -name 'master.key' -o -name credentials.json -o -name '*.sock' 2>/dev/null || true) > dist/find.txt",
-		"(bash -c 'echo > /dev/tcp/127.0.0.1/" + port + "' 2>/dev/null && echo reached || echo no) > dist/loopback.txt",
-		"(id -u; cat /proc/self/status | grep -E 'NoNewPrivs|CapEff|CapBnd') > dist/id.txt",
+		"cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' > dist/environ.txt",
+		"cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > dist/cmdline.txt",
+		"ls -laR /root /home /work '" + p.data + "' '" + p.config + "' > dist/ls.txt 2>/dev/null",
+		"cat /etc/shadow > dist/shadow.txt 2>&1",
+		"find / -name 'master.key' -o -name credentials.json -o -name '*.sock' > dist/find.txt 2>/dev/null",
+		"bash -c 'echo > /dev/tcp/127.0.0.1/" + port + "' 2>/dev/null && echo reached > dist/loopback.txt || echo no > dist/loopback.txt",
+		"(id -u; grep -E 'NoNewPrivs|CapEff|CapBnd' /proc/self/status) > dist/id.txt",
 		"echo done > dist/index.html",
-	}, " && ")))
+	}, "\n")
+	_, url := repository(t, files)
 	r := p.deploy(0, "--git", url, "--branch", "main", "--project", "hostile")
 	see := func(name string) string {
 		_, body := p.get(r.URL, "/"+name)

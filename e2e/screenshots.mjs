@@ -40,8 +40,9 @@ function folder(name, files) {
 function repository(name, template) {
   const dir = join(work, name)
   const run = (command, ...args) => execFileSync(command, args, { cwd: dir, stdio: 'ignore' })
-  execFileSync(join(root, 'e2e/node_modules/.bin/create-vite'), [dir, '--template', template, '--no-interactive'], { stdio: 'ignore' })
-  run('npm', 'install', '--package-lock-only', '--no-audit', '--no-fund')
+  execFileSync(join(root, 'e2e/node_modules/.bin/create-vite'), [name, '--template', template, '--no-interactive'], { cwd: work, stdio: 'ignore' })
+  run('npm', 'pkg', 'delete', 'devDependencies.oxlint')
+  run('npm', 'install', '--no-audit', '--no-fund')
   run('git', 'init', '-q', '-b', 'main')
   run('git', 'add', '-A')
   run('git', '-c', 'user.name=Ada Lovelace', '-c', 'user.email=ada@example.com', 'commit', '-qm', 'Show the first program on the front page')
