@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,7 +131,7 @@ func (b *build) phase(ctx context.Context, phase site.Phase, limit time.Duration
 func (b *build) openSandbox(ctx context.Context) {
 	b.sandbox = sync.OnceValues(func() (*sandbox.Sandbox, error) {
 		l := b.job.Limits
-		s, err := sandbox.New(ctx, sandbox.Config{Mode: b.config.Sandbox, Hidden: []string{b.workspace}, Blocked: b.network.Blocked}, b.checkout, sandbox.Limits{
+		s, err := sandbox.New(ctx, sandbox.Config{Mode: b.config.Sandbox, Hidden: append(slices.Clone(b.config.Hidden), b.workspace), Blocked: b.network.Blocked}, b.checkout, sandbox.Limits{
 			MemoryBytes: l.MemoryBytes, Processes: l.Processes, FileSizeBytes: l.WorkspaceBytes, WorkspaceBytes: l.WorkspaceBytes,
 		})
 		if err != nil {

@@ -215,7 +215,7 @@ func TestPackageManagers(t *testing.T) {
 		{"yarn 3", files{"yarn.lock": "# x\n\n__metadata:\n  version: 6\n"}, Manager{Name: "yarn", Version: "3", Berry: true, From: "yarn.lock", Lock: "yarn.lock", Install: "yarn install --immutable"}},
 		{"bun", files{"bun.lock": "{}", "package-lock.json": "{}"}, Manager{Name: "bun", Version: "1", From: "bun.lock", Lock: "bun.lock", Install: "bun install --frozen-lockfile"}},
 		{"named pnpm", files{"package.json": `{"packageManager":"pnpm@9.15.0+sha512.abc","scripts":{"build":"x"},"dependencies":{"a":"1"}}`, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, Manager{Name: "pnpm", Version: "9.15.0", Exact: true, From: "package.json", Lock: "pnpm-lock.yaml", Install: "pnpm install --frozen-lockfile"}},
-		{"named yarn, another's lockfile", files{"package.json": `{"packageManager":"yarn@4.1.0","scripts":{"build":"x"},"dependencies":{"a":"1"}}`, "package-lock.json": "{}"}, Manager{Name: "yarn", Version: "4.1.0", Berry: true, Exact: true, From: "package.json", Install: "yarn install"}},
+		{"named yarn, another's lockfile", files{"package.json": `{"packageManager":"yarn@4.1.0","scripts":{"build":"x"},"dependencies":{"a":"1"}}`, "package-lock.json": "{}"}, Manager{Name: "yarn", Version: "4.1.0", Berry: true, Exact: true, From: "package.json", Install: "yarn install --no-immutable"}},
 	} {
 		if c.files["package.json"] == "" {
 			c.files["package.json"] = pkg("x", "a")

@@ -184,6 +184,8 @@ func (m Manager) installCommand() string {
 			return "yarn install --immutable"
 		case locked:
 			return "yarn install --frozen-lockfile"
+		case m.Berry:
+			return "yarn install --no-immutable" // which it would be on its own, with CI set
 		}
 		return "yarn install"
 	case "bun":
