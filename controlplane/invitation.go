@@ -31,6 +31,9 @@ func (a *Accounts) Invite(ctx context.Context, p Principal) (*Invitation, error)
 		} else if setup {
 			return Errorf(CodeConflict, "Make the first account before you invite others: open the setup link.")
 		}
+		if err := tx.DeleteCodes(now); err != nil {
+			return err
+		}
 		open, err := tx.CountCodes(CodeInvitation, now)
 		if err != nil {
 			return err

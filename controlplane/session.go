@@ -69,8 +69,12 @@ func (a *Accounts) SignIn(ctx context.Context, email, password string) (user *Us
 	return user, session, nil
 }
 
-// putSession begins a session and returns its secret.
+// putSession begins a session and returns its secret. Those that have expired go
+// at the same time.
 func (a *Accounts) putSession(tx Tx, user string, now time.Time) (string, error) {
+	if err := tx.DeleteSessions(now); err != nil {
+		return "", err
+	}
 	secret := rand.Text()
 	return secret, tx.PutSession(&SessionRow{
 		Hash: hashSecret(secret), UserID: user, CreatedAt: now, ExpiresAt: now.Add(a.config.SessionTime),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,27 @@ func TestWritesByCookieNeedOurOrigin(t *testing.T) {
 			}
 			signIn.do("POST", "/auth/login", map[string]string{"email": "owner@example.com", "password": password}, "Host", row.host).is(want)
 		})
+	}
+}
+
+func TestTheOriginOfPublicURLIsWhatBrowsersSend(t *testing.T) {
+	for public, origin := range map[string]string{
+		"https://Deploy.Example.com:443/": "https://deploy.example.com",
+		"http://deploy.example.com:80":    "http://deploy.example.com",
+		"https://deploy.example.com:8443": "https://deploy.example.com:8443",
+		"http://deploy.example.com:443":   "http://deploy.example.com:443",
+	} {
+		p := newPlane(t, func(p *plane) {
+			u, err := url.Parse(public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.options.PublicURL = u
+		})
+		c := &client{p: p, origin: origin}
+		c.do("POST", "/auth/logout", nil).is(http.StatusNoContent)
+		c.origin = publicURL + ":1"
+		c.do("POST", "/auth/logout", nil).is(http.StatusForbidden)
 	}
 }
 

@@ -25,7 +25,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 func (a *API) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := rand.Text()[:16]
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, &request{id: id, call: r.Method + " " + r.URL.Path}))
 		h := w.Header()
 		h.Set("X-Request-ID", id)
 		h.Set("Content-Security-Policy", contentPolicy)
@@ -46,18 +46,25 @@ func (a *API) outermost(next http.Handler) http.Handler {
 			}
 			took := time.Since(start)
 			a.Metrics.answered(rec, took)
-			a.Log.DebugContext(r.Context(), "request", slog.String("request", id), slog.String("method", r.Method),
-				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Duration("duration", took))
+			a.Log.DebugContext(r.Context(), "request", slog.String("request", id), slog.String("call", requestOf(r.Context()).call),
+				slog.Int("status", rec.status), slog.Duration("duration", took))
 		}()
 		next.ServeHTTP(rec, r)
 	})
 }
 
-type requestIDKey struct{}
+// request is what the log says of a request: never its query, which may hold
+// secrets.
+type request struct{ id, call string }
 
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+type requestKey struct{}
+
+func requestOf(ctx context.Context) *request {
+	r, _ := ctx.Value(requestKey{}).(*request)
+	if r == nil {
+		return &request{}
+	}
+	return r
 }
 
 // recovered answers for a handler that panicked.
@@ -68,8 +75,9 @@ func (a *API) recovered(rec *recorder, r *http.Request, v any) {
 	if r.Context().Err() != nil {
 		return // huma panics when the client is gone
 	}
-	a.Log.ErrorContext(r.Context(), "request panicked", slog.String("request", requestID(r.Context())),
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+	asked := requestOf(r.Context())
+	a.Log.ErrorContext(r.Context(), "request panicked", slog.String("request", asked.id), slog.String("call", asked.call),
+		slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 	if rec.status != 0 {
 		panic(http.ErrAbortHandler) // too late to say so: cut the answer off
 	}
@@ -85,12 +93,8 @@ func (a *API) failure(ctx context.Context, err error) *Problem {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return problem(http.StatusServiceUnavailable, "The request was given up.")
 	}
-	c := callerOf(ctx)
-	path := ""
-	if c.r != nil {
-		path = c.r.Method + " " + c.r.URL.Path
-	}
-	a.Log.ErrorContext(ctx, "request failed", slog.String("request", requestID(ctx)), slog.String("call", path), slog.Any("error", err))
+	r := requestOf(ctx)
+	a.Log.ErrorContext(ctx, "request failed", slog.String("request", r.id), slog.String("call", r.call), slog.Any("error", err))
 	return problem(http.StatusInternalServerError, internalDetail)
 }
 

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -76,6 +78,18 @@ func (a *API) bearer(c *caller, token string) error {
 	return nil
 }
 
+// stillSignedIn reports whether what a request came with is still good. Where
+// that can't be found out, it is taken to be.
+func (a *API) stillSignedIn(ctx context.Context) bool {
+	c := callerOf(ctx)
+	if c.r == nil {
+		return true
+	}
+	again := &caller{r: c.r, w: &discard{header: http.Header{}}}
+	err := a.signIn(again)
+	return controlplane.CodeOf(err) != controlplane.CodeUnauthorized
+}
+
 // checkOrigin refuses a write that comes by cookie from a page of another
 // origin. SameSite does not: a tenant on the same site may send cookies.
 func (a *API) checkOrigin(c *caller) error {
@@ -86,7 +100,7 @@ func (a *API) checkOrigin(c *caller) error {
 	if origin == "" && c.session == "" {
 		return nil // no browser, and nobody's cookie
 	}
-	if origin == a.PublicURL.Scheme+"://"+a.PublicURL.Host {
+	if origin == originOf(a.PublicURL) {
 		return nil
 	}
 	// On the same machine one server has several names.
@@ -95,4 +109,17 @@ func (a *API) checkOrigin(c *caller) error {
 	}
 	return controlplane.Errorf(controlplane.CodeForbidden,
 		"This came from a page of another origin. Use the dashboard at %s, or an API token.", a.PublicURL)
+}
+
+// originOf is what browsers send as the Origin of pages at an address: in lower
+// case, and without the scheme's own port (RFC 6454, section 6.1).
+func originOf(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	switch {
+	case u.Scheme == "http":
+		host = strings.TrimSuffix(host, ":80")
+	case u.Scheme == "https":
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return u.Scheme + "://" + host
 }

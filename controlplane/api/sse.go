@@ -54,6 +54,7 @@ func serveEvents[T any](a *API, src source[T]) *huma.StreamResponse {
 		h.Set("X-Accel-Buffering", "no") // proxies would hold events back
 		w.WriteHeader(http.StatusOK)
 		// Told at once, so that a page knows that it is connected.
+		s.buffer.WriteString("retry: 1000\n") // milliseconds
 		if !s.comment("hello") || r.Method == http.MethodHead {
 			return
 		}
@@ -88,7 +89,8 @@ func follow[T any](a *API, hc huma.Context, s *stream, src source[T]) {
 				return
 			}
 		case <-alive.C:
-			if !s.comment("alive") {
+			// Whoever is signed out, or whose token was revoked, sees no more.
+			if !a.stillSignedIn(hc.Context()) || !s.comment("alive") {
 				return
 			}
 		case <-a.Draining:

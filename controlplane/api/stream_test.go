@@ -250,6 +250,27 @@ func TestStreamsStayAliveCountOnceAndEndWithTheServer(t *testing.T) {
 	owner.do("HEAD", "/events", nil)
 }
 
+func TestAStreamEndsWithTheSignInThatOpenedIt(t *testing.T) {
+	p := newPlane(t, func(p *plane) { p.options.KeepAlive = 10 * time.Millisecond })
+	owner := p.owner()
+	var made api.NewToken
+	owner.do("POST", "/tokens", map[string]string{"name": "x", "scope": "read"}).is(http.StatusCreated).into(&made)
+	byToken, bySession := p.bearer(made.Token).follow("/events"), owner.follow("/events")
+	<-byToken.c
+	<-bySession.c
+	owner.do("DELETE", "/tokens/"+made.ID, nil).is(http.StatusNoContent)
+	if m, ok := byToken.next(); ok {
+		t.Errorf("a revoked token sees %+v", m)
+	}
+	if m := <-bySession.c; m.comment != "alive" {
+		t.Errorf("%+v", m)
+	}
+	owner.do("POST", "/auth/logout", nil).is(http.StatusNoContent)
+	if m, ok := bySession.next(); ok {
+		t.Errorf("who is signed out sees %+v", m)
+	}
+}
+
 func TestOneUserHasOnlySoManyStreamsOpen(t *testing.T) {
 	p := newPlane(t, func(p *plane) { p.options.Rates.Streams = 2 })
 	owner := p.owner()
