@@ -62,7 +62,14 @@ func (c *compressor) run(ctx context.Context, contents []*content) error {
 	if err := c.each(ctx, sets, fastTasks(contents), c.fast); err != nil {
 		return err
 	}
-	if err := c.each(ctx, sets, bestTasks(contents), c.improver()); err != nil {
+	c.report.end()
+	best := bestTasks(contents)
+	bytes = 0
+	for _, t := range best {
+		bytes += t.content.Size
+	}
+	c.report.begin(StepImprove, len(best), bytes)
+	if err := c.each(ctx, sets, best, c.improver()); err != nil {
 		return err
 	}
 	c.report.end()
@@ -196,6 +203,7 @@ func (c *compressor) improver() func(*encoders, task) error {
 	done.Store(startRate)
 	return func(set *encoders, t task) error {
 		x := t.content
+		defer c.report.add(1, x.Size)
 		start := time.Now()
 		expected := time.Duration(float64(x.Size) * float64(spent.Load()) / float64(done.Load()))
 		if start.Add(expected).After(c.deadline) {

@@ -235,11 +235,11 @@ func (w *walk) rule(name, real string, size int64) (taken bool, err error) {
 
 func (w *walk) add(f file) error {
 	if f.size > w.limits.FileBytes {
-		return fmt.Errorf("file %q has %s, the most for one file is %s; make it smaller, or raise MAX_FILE_MIB on the server",
+		return fmt.Errorf("file %q has %s, the most for one file is %s; make it smaller, or raise the setting MAX_FILE_MIB",
 			f.name, Bytes(f.size), Bytes(w.limits.FileBytes))
 	}
 	if len(w.folder.files) == w.limits.Files {
-		return fmt.Errorf("the folder has more than %d files, %q is the first beyond; publish the build's output alone, or raise MAX_FILES on the server",
+		return fmt.Errorf("the folder has more than %d files, %q is the first beyond; publish the build's output alone, or raise the setting MAX_FILES",
 			w.limits.Files, f.name)
 	}
 	if w.folder.bytes += f.size; w.folder.bytes > w.limits.TotalBytes {
@@ -249,7 +249,7 @@ func (w *walk) add(f file) error {
 				largest = g
 			}
 		}
-		return fmt.Errorf("the folder has more than %s (%q is its largest file so far, %s); publish less, or raise MAX_DEPLOYMENT_MIB on the server",
+		return fmt.Errorf("the folder has more than %s (%q is its largest file so far, %s); publish less, or raise the setting MAX_DEPLOYMENT_MIB",
 			Bytes(w.limits.TotalBytes), largest.name, Bytes(largest.size))
 	}
 	w.folder.files = append(w.folder.files, f)

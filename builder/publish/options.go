@@ -76,6 +76,7 @@ type Step string
 const (
 	StepHash     Step = "hash"
 	StepCompress Step = "compress"
+	StepImprove  Step = "improve" // with the best brotli level, as far as the budget goes
 	StepUpload   Step = "upload"
 	StepPublish  Step = "publish"
 )

@@ -126,7 +126,7 @@ func TestRunPublishesEveryByte(t *testing.T) {
 	if string(result.Deployment) != `{"id":"d1","status":"READY"}` {
 		t.Errorf("deployment %s", result.Deployment)
 	}
-	if want := "hash compress upload publish"; strings.TrimSpace(joinSteps(steps)) != want {
+	if want := "hash compress improve upload publish"; strings.TrimSpace(joinSteps(steps)) != want {
 		t.Errorf("steps %q, want %q", joinSteps(steps), want)
 	}
 	for path, variants := range map[string]int{

@@ -359,6 +359,49 @@ func TestAnInterruptCancelsTheDeployment(t *testing.T) {
 	}
 }
 
+// interruptAt ends a command as soon as it says something.
+type interruptAt struct {
+	lockedBuffer
+	word      string
+	interrupt func()
+}
+
+func (i *interruptAt) Write(p []byte) (int, error) {
+	n, err := i.lockedBuffer.Write(p)
+	if strings.Contains(i.String(), i.word) {
+		i.interrupt()
+	}
+	return n, err
+}
+
+func TestAnInterruptTakesAnUploadBack(t *testing.T) {
+	startUp(t)
+	dir := write(t, t.TempDir(), map[string]string{"index.html": "x", "page.html": strings.Repeat("text ", 100_000)})
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var stdout bytes.Buffer
+	stderr := &interruptAt{word: "Read 2 files", interrupt: interrupt}
+	code := run(ctx, []string{"deploy", dir, "--project", "half", "--json"}, strings.NewReader(""), &stdout, stderr)
+	if o := decode[outcome](t, stdout.String()); code != 1 || o.Status != "CANCELED" || o.Error == "" || !strings.Contains(stderr.String(), "the deployment is canceled") {
+		t.Errorf("code %d: %+v\n%s", code, o, stderr)
+	}
+}
+
+func TestDeployChecksLimitsFirst(t *testing.T) {
+	isolate(t)
+	t.Setenv(urlVariable, "http://127.0.0.1:1") // nobody is asked
+	t.Setenv(tokenVariable, "mv_x")
+	dir := write(t, t.TempDir(), map[string]string{"index.html": "x", "b.txt": "b"})
+	t.Setenv("MAX_FILES", "1")
+	if r := command(t, "deploy", dir); r.code != 1 || !strings.Contains(r.stderr, "MAX_FILES") {
+		t.Errorf("%+v", r)
+	}
+	t.Setenv("MAX_FILES", "many")
+	if r := command(t, "deploy", dir); r.code != 2 || !strings.Contains(r.stderr, "MAX_FILES=many") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestWrongUseIsCode2(t *testing.T) {
 	isolate(t)
 	sources := write(t, t.TempDir(), map[string]string{"package.json": "{}"})

@@ -237,16 +237,18 @@ func isOutputName(name string) bool {
 // cancelTime is how long the polite end of an interrupted deployment may take.
 const cancelTime = 10 * time.Second
 
-// cancel ends a deployment whose command was interrupted.
-func (d *deployCommand) cancel(ctx context.Context, id string) {
+// cancel ends a deployment whose command was interrupted, and says so.
+func (d *deployCommand) cancel(ctx context.Context, id string) error {
+	interrupted := saidError{ctx.Err()}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
 	defer stop()
 	stderr := d.cmd.ErrOrStderr()
 	var ended controlplane.Deployment
 	if err := d.conn.post(ctx, "/deployments/"+id+"/cancel", nil, &ended); err != nil {
 		fmt.Fprintf(stderr, "Interrupted, but the deployment could not be canceled (%s); do it with `mini-vercel cancel %s`\n", harmless(err.Error(), false), id[:site.HostIDLength])
-		return
+		return interrupted
 	}
 	d.outcome.Status = string(ended.Status)
-	fmt.Fprintf(stderr, "Interrupted: the deployment is canceled\n")
+	fmt.Fprintln(stderr, "Interrupted: the deployment is canceled")
+	return interrupted
 }

@@ -68,8 +68,7 @@ func (d *deployCommand) deploySources(ctx context.Context) error {
 		return errors.New("the control plane gave no address for the sources: it may be of another version than this command")
 	}
 	if err := d.conn.Upload(ctx, *made.Upload, packed.size, packed.open); err != nil {
-		d.giveUp(ctx, made.Deployment.ID, err)
-		return fmt.Errorf("send the sources: %w", err)
+		return d.giveUp(ctx, made.Deployment.ID, fmt.Errorf("send the sources: %w", err))
 	}
 	var queued controlplane.Deployment
 	if err := d.conn.post(ctx, "/deployments/"+made.Deployment.ID+"/publish", nil, &queued); err != nil {
@@ -91,8 +90,7 @@ func (d *deployCommand) await(ctx context.Context, queued *controlplane.Deployme
 	follow := follower{conn: d.conn, notes: stderr, lines: newLogPrinter(stderr).print}
 	err := follow.run(ctx, queued.ID, "")
 	if ctx.Err() != nil {
-		d.cancel(ctx, queued.ID)
-		return saidError{ctx.Err()}
+		return d.cancel(ctx, queued.ID)
 	}
 	if err != nil {
 		return err

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -24,7 +24,11 @@ func (d *deployCommand) deployFiles(ctx context.Context) error {
 	start := time.Now()
 	// Limits and names are checked before anything is made on the server, which
 	// may have stricter ones and says so itself.
-	folder, err := publish.Scan(ctx, d.dir, publish.Limits{})
+	limits, err := clientLimits(os.Getenv)
+	if err != nil {
+		return err
+	}
+	folder, err := publish.Scan(ctx, d.dir, limits)
 	if err != nil {
 		return err
 	}
@@ -49,8 +53,7 @@ func (d *deployCommand) deployFiles(ctx context.Context) error {
 	bar.done()
 	d.outcome.Files, d.outcome.UploadedBlobs = result.Files, result.UploadedBlobs
 	if err != nil {
-		d.giveUp(ctx, made.Deployment.ID, err)
-		return err
+		return d.giveUp(ctx, made.Deployment.ID, err)
 	}
 	return d.published(ctx, result, start)
 }
@@ -71,17 +74,15 @@ func (d *deployCommand) published(ctx context.Context, result publish.Result, st
 }
 
 // giveUp takes back a deployment whose upload failed, so that none is left half
-// done. It would end by itself an hour later.
-func (d *deployCommand) giveUp(ctx context.Context, id string, why error) {
-	if errors.Is(why, context.Canceled) && ctx.Err() != nil {
-		d.cancel(ctx, id)
-		return
+// done, and returns why. It would end by itself an hour later.
+func (d *deployCommand) giveUp(ctx context.Context, id string, why error) error {
+	if ctx.Err() != nil {
+		return d.cancel(ctx, id)
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
-	defer stop()
 	var ended controlplane.Deployment
 	d.outcome.Status = string(controlplane.StatusFail)
 	if d.conn.post(ctx, "/deployments/"+id+"/cancel", nil, &ended) == nil {
 		d.outcome.Status = string(ended.Status)
 	}
+	return why
 }

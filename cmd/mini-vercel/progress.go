@@ -24,6 +24,7 @@ func newProgress(out io.Writer) *progress { return &progress{out: out, live: isT
 var stepWords = map[publish.Step][3]string{
 	publish.StepHash:     {"Reading", "Read", "file"},
 	publish.StepCompress: {"Compressing", "Compressed", "file"},
+	publish.StepImprove:  {"Compressing harder:", "", "file"}, // what was done stands there already
 	publish.StepUpload:   {"Uploading", "Uploaded", "blob"},
 }
 
@@ -43,6 +44,9 @@ func (p *progress) report(r publish.Progress) {
 		if p.last != r.Step {
 			p.last = r.Step
 			p.clear()
+			if words[1] == "" {
+				return
+			}
 			fmt.Fprintf(p.out, "%s %d %s (%s)\n", words[1], r.Items, noun, publish.Bytes(r.BytesTotal))
 		}
 		return

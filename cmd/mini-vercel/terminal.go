@@ -23,7 +23,7 @@ func isTerminal(v any) bool {
 func ask(cmd *cobra.Command, question string) (string, error) {
 	fmt.Fprint(cmd.ErrOrStderr(), question)
 	line, err := readLine(cmd.InOrStdin())
-	if err == io.EOF && line == "" {
+	if errors.Is(err, io.EOF) && line == "" {
 		return "", errors.New("no answer: standard input has ended")
 	}
 	return strings.TrimSpace(line), nil
