@@ -1,37 +1,50 @@
 import { useSyncExternalStore } from 'react'
 
 import { eventsURL } from './calls'
+import { invalidate, Relevance } from './invalidate'
 import { queryClient } from './queries'
 import type { Change } from './types'
 
-// The page follows the control plane by one event stream. While the page is
-// hidden the stream is closed: a browser opens only six connections to a host,
-// and somebody has more tabs than that.
 type Connection = 'connecting' | 'live' | 'lost'
 
 const coalesceMilliseconds = 150
-const lostAfterMilliseconds = 4000
+const hiddenMilliseconds = 30_000
+const lostAfterMilliseconds = 4_000
+const reopenMilliseconds = { first: 3_000, most: 60_000 }
 
+// Live follows the control plane by one event stream. After a while in the
+// background the stream is closed: a browser opens only six connections to a
+// host, and somebody has more tabs than that.
 class Live {
   private connection: Connection = 'connecting'
   private listeners = new Set<() => void>()
   private source: EventSource | undefined
-  private pending = new Map<string, Change>()
+  private relevance = new Relevance()
+  private pending: Change[] = []
+  private missed = false
+  private reopenIn = reopenMilliseconds.first
+
   private flushTimer: number | undefined
   private lostTimer: number | undefined
-  private retryTimer: number | undefined
-  private missed = false
+  private reopenTimer: number | undefined
+  private hiddenTimer: number | undefined
 
   // start follows until the returned function is called.
   start = (): (() => void) => {
-    const onVisibility = () => (document.hidden ? this.close() : this.open())
+    const onVisibility = () => {
+      window.clearTimeout(this.hiddenTimer)
+      if (document.hidden) this.hiddenTimer = window.setTimeout(this.close, hiddenMilliseconds)
+      else this.open()
+    }
     document.addEventListener('visibilitychange', onVisibility)
     onVisibility()
     return () => {
       document.removeEventListener('visibilitychange', onVisibility)
-      this.close()
+      window.clearTimeout(this.hiddenTimer)
       window.clearTimeout(this.flushTimer)
-      this.pending.clear()
+      this.flushTimer = undefined
+      this.pending = []
+      this.close()
     }
   }
 
@@ -48,13 +61,14 @@ class Live {
     this.open()
   }
 
-  private open(): void {
+  private open = (): void => {
     if (this.source) return
     const source = new EventSource(eventsURL())
     this.source = source
     source.addEventListener('open', () => {
       window.clearTimeout(this.lostTimer)
       this.lostTimer = undefined
+      this.reopenIn = reopenMilliseconds.first
       this.set('live')
       // Whatever changed while nobody listened.
       if (this.missed) void queryClient.invalidateQueries()
@@ -64,17 +78,19 @@ class Live {
     source.addEventListener('error', () => {
       this.missed = true
       this.lostTimer ??= window.setTimeout(() => this.set('lost'), lostAfterMilliseconds)
-      // A browser gives up for good after an answer that is no stream, such as
-      // a proxy's 502.
+      // A lost connection the browser opens again by itself. After an answer
+      // that is no stream, such as a proxy's 502, it gives up.
       if (source.readyState === EventSource.CLOSED && source === this.source) {
-        this.retryTimer = window.setTimeout(this.retry, lostAfterMilliseconds)
+        this.source = undefined
+        this.reopenTimer = window.setTimeout(this.open, this.reopenIn)
+        this.reopenIn = Math.min(2 * this.reopenIn, reopenMilliseconds.most)
       }
     })
   }
 
-  private close(): void {
+  private close = (): void => {
     window.clearTimeout(this.lostTimer)
-    window.clearTimeout(this.retryTimer)
+    window.clearTimeout(this.reopenTimer)
     this.lostTimer = undefined
     if (this.source) this.missed = true
     this.source?.close()
@@ -83,12 +99,13 @@ class Live {
 
   private receive(event: MessageEvent<string>): void {
     const change = JSON.parse(event.data) as Change
-    this.pending.set(`${change.project}/${change.deployment ?? ''}`, change)
+    if (!this.relevance.of(change)) return
+    this.pending.push(change)
     this.flushTimer ??= window.setTimeout(() => {
       this.flushTimer = undefined
-      const changes = [...this.pending.values()]
-      this.pending.clear()
-      invalidate(changes)
+      const changes = this.pending
+      this.pending = []
+      invalidate(queryClient, changes)
     }, coalesceMilliseconds)
   }
 
@@ -97,20 +114,6 @@ class Live {
     this.connection = connection
     for (const listener of this.listeners) listener()
   }
-}
-
-function invalidate(changes: Change[]): void {
-  for (const change of changes) {
-    void queryClient.invalidateQueries({ queryKey: ['deployments', change.project] })
-    void queryClient.invalidateQueries({ queryKey: ['deployment', change.project] })
-    if (change.type === 'project') {
-      void queryClient.invalidateQueries({ queryKey: ['env', change.project] })
-    }
-  }
-  // Every one of these shows parts of projects and deployments alike.
-  void queryClient.invalidateQueries({ queryKey: ['projects'] })
-  void queryClient.invalidateQueries({ queryKey: ['project'] })
-  void queryClient.invalidateQueries({ queryKey: ['deployments', 'all'] })
 }
 
 export const live = new Live()

@@ -7,7 +7,7 @@ export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       // Events invalidate what changed; this is the backstop.
-      staleTime: 60_000,
+      staleTime: 300_000,
       retry: (failures, error) => failures < 2 && (!(error instanceof ApiError) || mayPass(error)),
       retryDelay: (failures, error) =>
         error instanceof ApiError && error.retryAfterSeconds

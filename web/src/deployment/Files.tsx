@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Search } from 'lucide-react'
-import { useDeferredValue, useState } from 'react'
+import { useState } from 'react'
 
 import { queries } from '@/api/queries'
 import type { Deployment } from '@/api/types'
@@ -8,11 +8,12 @@ import { count, size } from '@/format/size'
 import { Section } from '@/shell/PageTitle'
 import { Button } from '@/ui/Button'
 import { Failed, SkeletonRows } from '@/ui/Loaded'
+import { useSettled } from '@/ui/useSettled'
 
 // Files lists what a deployment serves, by path.
 export function Files({ deployment }: { deployment: Deployment }) {
   const [prefix, setPrefix] = useState('')
-  const wanted = useDeferredValue(prefix)
+  const wanted = useSettled(prefix, 250)
   const ready = deployment.status === 'READY'
   const list = useInfiniteQuery({ ...queries.files(deployment.id, wanted), enabled: ready })
   if (!ready) return null

@@ -9,6 +9,7 @@ import { ago, duration } from './time'
 describe('duration', () => {
   it.each([
     [-5, '0.0s'],
+    [30, '< 0.1s'],
     [430, '0.4s'],
     [9990, '9.9s'],
     [12_900, '12s'],

@@ -89,6 +89,7 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
     const section = rows.sectionOf(chosen.from - 1)
     if (folded.has(section)) setFolded((before) => without(before, section))
     show(chosen.from - 1)
+    scroller.current?.scrollIntoView({ block: 'nearest' })
   }, [chosen, hash, lines, rows, folded, show])
 
   const choose = useCallback(
@@ -158,7 +159,7 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
         tabIndex={0}
         onScroll={following.onScroll}
         onKeyDown={onKeyDown}
-        className="@container max-h-[min(70dvh,52rem)] min-h-40 overflow-auto overscroll-contain font-mono text-xs -outline-offset-2"
+        className="@container scroll-my-16 max-h-[min(70dvh,52rem)] min-h-40 overflow-auto overscroll-contain font-mono text-xs -outline-offset-2"
       >
         {lines === 0 && <Silence deployment={deployment} state={state} />}
         <div className="relative min-w-full" style={{ height: virtualizer.getTotalSize() }}>

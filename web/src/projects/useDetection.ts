@@ -1,13 +1,12 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
-
 import { detect } from '@/api/calls'
+import { useSettled } from '@/ui/useSettled'
 
 const pauseMilliseconds = 600
 
 // useDetection looks into a repository once its address has stopped changing.
 export function useDetection(gitURL: string, branch: string, rootDirectory: string) {
-  const settled = useSettled(JSON.stringify([gitURL, branch, rootDirectory]))
+  const settled = useSettled(JSON.stringify([gitURL, branch, rootDirectory]), pauseMilliseconds)
   const [url = '', ref = '', root = ''] = JSON.parse(settled) as string[]
   const query = useQuery({
     queryKey: ['detect', url, ref, root],
@@ -35,13 +34,4 @@ export type DetectionQuery = ReturnType<typeof useDetection>
 // looksWhole spares a request for an address that is still being typed.
 export function looksWhole(url: string): boolean {
   return /^(https?:\/\/[^\s/]+\/\S+|file:\/\/\/\S+)$/.test(url)
-}
-
-function useSettled(value: string): string {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = window.setTimeout(() => setSettled(value), pauseMilliseconds)
-    return () => window.clearTimeout(timer)
-  }, [value])
-  return settled
 }

@@ -20,13 +20,15 @@ export function TopBar({ user }: { user: User }) {
       <button
         type="button"
         onClick={openPalette}
-        aria-label="Search or jump to"
         aria-keyshortcuts="Meta+K Control+K"
         className="ml-auto flex h-8 items-center gap-2 rounded-md border border-line bg-surface px-2 text-sm text-ink-3 hover:border-line-strong hover:text-ink-2 md:w-64"
       >
         <Search size={14} aria-hidden />
-        <span className="max-md:hidden">Search or jump to</span>
-        <kbd className="ml-auto rounded-sm border border-line px-1 font-sans text-xs text-ink-3 max-md:hidden">
+        <span className="max-md:sr-only">Search or jump to</span>
+        <kbd
+          aria-hidden
+          className="ml-auto rounded-sm border border-line px-1 font-sans text-xs text-ink-3 max-md:hidden"
+        >
           {shortcut}
         </kbd>
       </button>
@@ -47,7 +49,7 @@ function Crumbs() {
     <nav aria-label="Place" className="flex min-w-0 items-center gap-2">
       <Link
         to={paths.projects()}
-        className="flex min-h-8 items-center gap-2.5 font-semibold tracking-tight"
+        className="flex min-h-8 min-w-6 items-center gap-2.5 font-semibold tracking-tight"
       >
         <Mark />
         <span className={clsx(project && 'max-md:sr-only')}>Mini-Vercel</span>
