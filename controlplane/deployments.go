@@ -130,12 +130,15 @@ func (s *Service) enqueue(tx Tx, n *notes, p *ProjectRow, row *DeploymentRow) (*
 		return nil, err
 	}
 	if row.Kind == KindGit {
-		older, err := tx.Superseded(row)
+		active, err := tx.ActiveDeployments(p.ID)
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range older {
-			if err := transit(tx, s.now(), o, move{to: StatusCanceled, reason: "Superseded by a newer deployment of the same branch (" + row.HostID + ")."}); err != nil {
+		for _, o := range active {
+			if o.Status != StatusQueued || !supersedes(row, o) {
+				continue
+			}
+			if err := transit(tx, s.now(), o, move{to: StatusCanceled, reason: supersededReason(row)}); err != nil {
 				return nil, err
 			}
 			n.deployments = append(n.deployments, o)
@@ -143,6 +146,31 @@ func (s *Service) enqueue(tx Tx, n *notes, p *ProjectRow, row *DeploymentRow) (*
 	}
 	n.queued = true
 	return s.showDeployment(tx, row)
+}
+
+// supersedes reports whether a deployment takes the place of an older one that
+// waits. Production and preview of one branch are different things.
+func supersedes(newer, older *DeploymentRow) bool {
+	return newer.Kind == KindGit && older.Kind == KindGit && newer.Seq > older.Seq &&
+		newer.WantBranch == older.WantBranch && newer.Environment == older.Environment
+}
+
+// supersededBy returns the queued deployment that takes the place of d, or nil.
+func supersededBy(tx Tx, d *DeploymentRow) (*DeploymentRow, error) {
+	active, err := tx.ActiveDeployments(d.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range active {
+		if other.Status == StatusQueued && supersedes(other, d) {
+			return other, nil
+		}
+	}
+	return nil, nil
+}
+
+func supersededReason(newer *DeploymentRow) string {
+	return "Superseded by a newer deployment of the same branch (" + newer.HostID + ")."
 }
 
 // Deployments lists deployments of the principal's projects, newest first.

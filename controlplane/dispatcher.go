@@ -10,14 +10,14 @@ const (
 	claimLease  = 12 * time.Second // how long a build is claimed by its control plane
 	renewEvery  = 3 * time.Second
 	startTime   = 60 * time.Second // for the runner to start a builder
-	requeueWait = 3 * time.Second  // before the next attempt, times the attempts there were
+	requeueWait = 3 * time.Second  // where the runner has no room, times the attempts there were
 )
 
 // runDispatcher starts builders for what is queued and looks after them.
 func (s *Service) runDispatcher(ctx context.Context) {
 	s.spawn(func() { s.runExits(ctx) })
 	d := &dispatcher{s: s}
-	s.loop(ctx, "dispatcher", s.wakeDispatcher, time.Second, d.dispatchOnce)
+	s.loop(ctx, "dispatcher", s.wakeDispatcher, time.Second, 5*time.Minute, d.dispatchOnce)
 }
 
 type dispatcher struct {
@@ -98,7 +98,7 @@ func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim stri
 	handle, err := s.runner.Start(within, Builder{Attempt: a.ID(), URL: s.config.PublicURL, Claim: claim})
 	if err != nil {
 		s.log.Error("can't start a builder", "attempt", a.ID(), "error", err)
-		s.takeBack(ctx, a, "the builder could not be started")
+		s.takeBack(ctx, a, "the builder could not be started", time.Duration(a.Number)*requeueWait)
 		return
 	}
 	s.log.Info("builder started", "attempt", a.ID(), "builder", handle)
@@ -122,15 +122,15 @@ func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim stri
 }
 
 // takeBack ends an attempt that the platform failed: the deployment goes back
-// into the queue, or, after the last attempt, fails.
-func (s *Service) takeBack(ctx context.Context, a Attempt, why string) {
+// into the queue, for after a wait, or, after the last attempt, fails.
+func (s *Service) takeBack(ctx context.Context, a Attempt, why string, wait time.Duration) {
 	err := s.update(context.WithoutCancel(ctx), func(tx Tx, n *notes) error {
 		d, err := tx.Deployment(a.Deployment)
 		if err != nil || d.Status != StatusInProgress || d.Attempt != a.Number {
 			return err // it is over already
 		}
 		n.deployments, n.queued = append(n.deployments, d), true
-		return s.requeue(tx, d, why)
+		return s.requeue(tx, d, why, wait)
 	})
 	if err != nil && CodeOf(err) != CodeNotFound {
 		s.log.Error("can't take a deployment back into the queue", "attempt", a.ID(), "error", err)
@@ -138,18 +138,22 @@ func (s *Service) takeBack(ctx context.Context, a Attempt, why string) {
 	s.meters.drop(a.Deployment)
 }
 
-// requeue is the only way back from IN_PROGRESS to QUEUED.
-func (s *Service) requeue(tx Tx, d *DeploymentRow, why string) error {
+// requeue is the only way back from IN_PROGRESS to QUEUED. Where a newer
+// deployment of the branch waits there already, this one gives way to it.
+func (s *Service) requeue(tx Tx, d *DeploymentRow, why string, wait time.Duration) error {
 	now := s.now()
+	newer, err := supersededBy(tx, d)
+	if err != nil {
+		return err
+	}
+	if newer != nil {
+		return transit(tx, now, d, move{to: StatusCanceled, reason: supersededReason(newer)})
+	}
 	if d.Attempt >= MaxAttempts {
 		reason := fmt.Sprintf("The platform failed this build %d times, the last time because %s. Retry it, or ask the operator.", d.Attempt, why)
 		return transit(tx, now, d, move{to: StatusFail, reason: reason})
 	}
 	reason := fmt.Sprintf("Attempt %d was interrupted, because %s. It starts again.", d.Attempt, why)
-	wait := time.Duration(0)
-	if d.Handle == "" {
-		wait = time.Duration(d.Attempt) * requeueWait // the runner has no room, perhaps
-	}
 	return transit(tx, now, d, move{to: StatusQueued, reason: reason, platformFault: true, edit: func(d *DeploymentRow) {
 		d.NotBefore = now.Add(wait)
 	}})
@@ -179,7 +183,7 @@ func (s *Service) builderEnded(ctx context.Context, a Attempt, exit BuilderExit)
 	case a.Detection:
 		s.failDetection(ctx, a.Deployment, exitReason(exit))
 	case exit.Lost:
-		s.takeBack(ctx, a, "its machine was lost")
+		s.takeBack(ctx, a, "its machine was lost", 0)
 	default:
 		s.failAttempt(ctx, a, exitReason(exit))
 	}

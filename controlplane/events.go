@@ -13,6 +13,7 @@ const (
 	maxEventSeq  = 1 << 40 // far beyond any log's limit
 	maxReason    = 4000    // bytes
 	maxClockSkew = 24 * time.Hour
+	heardEvery   = 5 * time.Second // the database is told that a builder lives
 )
 
 // HandleEvents takes in what the builder of an attempt reports. State events
@@ -39,15 +40,44 @@ func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, e
 	if err := s.keepLines(ctx, meter, attempt.Deployment, attempt.Number, events); err != nil {
 		return false, err
 	}
+	if linesOnly(events) && s.now().Sub(meter.heard) < heardEvery {
+		return s.isOver(ctx, attempt)
+	}
 	ended := false
 	err = s.update(ctx, func(tx Tx, n *notes) (err error) {
 		canceled, ended, err = s.applyEvents(tx, n, attempt, events)
 		return err
 	})
+	if err == nil {
+		meter.heard = s.now()
+	}
 	if canceled || ended {
 		s.meters.drop(attempt.Deployment)
 	}
 	return canceled, err
+}
+
+// linesOnly reports whether events change nothing but the log.
+func linesOnly(events []site.Event) bool {
+	for i := range events {
+		if events[i].Type != site.EventLog {
+			return false
+		}
+	}
+	return true
+}
+
+// isOver reports whether an attempt no longer runs. A build that prints all the
+// time costs the database a read, not a write.
+func (s *Service) isOver(ctx context.Context, a Attempt) (over bool, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		err := s.current(tx, &a)
+		if over = CodeOf(err) == CodeUnauthorized; over {
+			return nil
+		}
+		return err
+	})
+	return over, err
 }
 
 // checkEvents refuses what no builder of this attempt sends.

@@ -106,13 +106,14 @@ func (s *Service) spawn(f func()) bool {
 }
 
 // loop does work whenever the bell rings or the interval is over, and again
-// soon after it failed, until ctx ends or the service stops.
-func (s *Service) loop(ctx context.Context, name string, bell <-chan struct{}, every time.Duration, work func(context.Context) (more bool, err error)) {
+// soon after it failed, until ctx ends or the service stops. One round may take
+// the longest time.
+func (s *Service) loop(ctx context.Context, name string, bell <-chan struct{}, every, longest time.Duration, work func(context.Context) (more bool, err error)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	failures := 0
 	for {
-		more, err := work(ctx)
+		more, err := inTime(ctx, longest, work)
 		if ctx.Err() != nil {
 			return
 		}
@@ -136,9 +137,15 @@ func (s *Service) loop(ctx context.Context, name string, bell <-chan struct{}, e
 	}
 }
 
+func inTime(ctx context.Context, longest time.Duration, work func(context.Context) (bool, error)) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	return work(ctx)
+}
+
 func (s *Service) runPublisher(ctx context.Context) {
 	p := &publisher{s: s}
-	s.loop(ctx, "publisher", s.wakePublisher, time.Second, p.publishOnce)
+	s.loop(ctx, "publisher", s.wakePublisher, time.Second, time.Minute, p.publishOnce)
 }
 
 // Ready says of each part that the service depends on whether it answers; nil

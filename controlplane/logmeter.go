@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -28,6 +29,7 @@ type logMeter struct {
 	bytes int64
 	last  Cursor
 	full  bool
+	heard time.Time // when the database was last told that the builder lives
 }
 
 func newLogMeters() *logMeters { return &logMeters{of: map[string]*logMeter{}} }

@@ -24,6 +24,13 @@ func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded [
 	if err != nil {
 		return err
 	}
+	// A large one takes some hundred MiB for a moment: few at a time.
+	select {
+	case s.decoding <- struct{}{}:
+		defer func() { <-s.decoding }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	m, err := site.DecodeManifest(encoded)
 	if err != nil {
 		return Invalid("manifest", "%s", sentence(err.Error()))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,24 +56,59 @@ func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	now := p.s.now()
-	changes := make([]site.Change, len(projects)+len(hosts))
-	g, within := errgroup.WithContext(ctx)
+	round := p.writeAll(ctx, hosts, projects, now)
+	if len(round.changes) > 0 {
+		if err := p.appendChanges(ctx, round.changes); err != nil {
+			return false, err
+		}
+		if err := p.note(ctx, round.hosts, round.projects, now); err != nil {
+			return false, err
+		}
+	}
+	return len(hosts) == publishBatch || len(projects) == publishBatch, errors.Join(round.errs...)
+}
+
+// published is what one round wrote, and what it could not write: one record
+// that fails does not hold up the others.
+type published struct {
+	mu       sync.Mutex
+	hosts    []*HostRow
+	projects []*ProjectRow
+	changes  []site.Change
+	errs     []error
+}
+
+func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*ProjectRow, now time.Time) *published {
+	round := &published{}
+	g := errgroup.Group{}
 	g.SetLimit(publishWriters)
-	for i, row := range projects {
-		changes[i] = site.Change{Project: row.ID, Generation: row.Generation}
-		g.Go(func() error { return p.writeProject(within, row) })
+	write := func(f func() error, done func()) {
+		g.Go(func() error {
+			err := f()
+			round.mu.Lock()
+			defer round.mu.Unlock()
+			if err != nil {
+				round.errs = append(round.errs, err)
+				return nil
+			}
+			done()
+			return nil
+		})
 	}
-	for i, row := range hosts {
-		changes[len(projects)+i] = site.Change{Host: row.Host, Generation: row.Generation}
-		g.Go(func() error { return p.writeRoute(within, row, now) })
+	for _, row := range projects {
+		write(func() error { return p.writeProject(ctx, row) }, func() {
+			round.projects = append(round.projects, row)
+			round.changes = append(round.changes, site.Change{Project: row.ID, Generation: row.Generation})
+		})
 	}
-	if err := g.Wait(); err != nil {
-		return true, err
+	for _, row := range hosts {
+		write(func() error { return p.writeRoute(ctx, row, now) }, func() {
+			round.hosts = append(round.hosts, row)
+			round.changes = append(round.changes, site.Change{Host: row.Host, Generation: row.Generation})
+		})
 	}
-	if err := p.appendChanges(ctx, changes); err != nil {
-		return true, err
-	}
-	return len(hosts) == publishBatch || len(projects) == publishBatch, p.note(ctx, hosts, projects, now)
+	_ = g.Wait() // the errors are in round
+	return round
 }
 
 // hold takes the publisher's lease or prolongs it.
@@ -223,7 +259,9 @@ func (p *publisher) write(ctx context.Context, key string, generation int64, rec
 			Generation int64 `json:"generation"`
 		}
 		found, etag, err := p.s.readRecord(ctx, key, &stored)
-		if err != nil {
+		if errors.Is(err, errRecord) {
+			p.s.log.Error("a record in the bucket is damaged: it is written anew", "key", key, "error", err)
+		} else if err != nil {
 			return err
 		}
 		if found && stored.Generation == generation {
@@ -245,7 +283,11 @@ func (p *publisher) appendChanges(ctx context.Context, changes []site.Change) er
 	for range publishConflicts {
 		var head site.Head
 		found, etag, err := p.s.readRecord(ctx, site.HeadKey, &head)
-		if err != nil {
+		if errors.Is(err, errRecord) {
+			// Edges see it begin anew, and ask again for everything.
+			p.s.log.Error("the change log is damaged: it begins anew", "error", err)
+			head = site.Head{}
+		} else if err != nil {
 			return fmt.Errorf("append to the change log: %w", err)
 		}
 		head.Append(changes...)
@@ -265,6 +307,9 @@ func (p *publisher) appendChanges(ctx context.Context, changes []site.Change) er
 	return fmt.Errorf("append to the change log: %w, %d times in a row", blob.ErrPrecondition, publishConflicts)
 }
 
+// errRecord says that an object of the bucket is not the JSON that belongs there.
+var errRecord = errors.New("damaged record")
+
 // maxRecordSize bounds what is read of a record; a full head has some 150 KiB.
 const maxRecordSize = 4 << 20
 
@@ -283,7 +328,7 @@ func (s *Service) readRecord(ctx context.Context, key string, record any) (found
 		return false, "", err
 	}
 	if err := json.Unmarshal(body, record); err != nil {
-		return false, "", fmt.Errorf("%s: %w", key, err)
+		return true, o.ETag, fmt.Errorf("%w %s: %w", errRecord, key, err)
 	}
 	return true, o.ETag, nil
 }
@@ -293,7 +338,7 @@ func (s *Service) readRecord(ctx context.Context, key string, record any) (found
 // published again.
 func (s *Service) adoptBucket(ctx context.Context) error {
 	var head site.Head
-	if _, _, err := s.readRecord(ctx, site.HeadKey, &head); err != nil {
+	if _, _, err := s.readRecord(ctx, site.HeadKey, &head); err != nil && !errors.Is(err, errRecord) {
 		return fmt.Errorf("read the change log: %w", err)
 	}
 	highest := int64(0)

@@ -58,7 +58,7 @@ func (s *Service) remove(tx Tx, n *notes, p *ProjectRow, d *DeploymentRow) error
 		return err
 	}
 	status, attempt := d.Status, d.Attempt
-	d.RemovedAt, d.UpdatedAt = now, now
+	d.RemovedAt, d.UpdatedAt, d.IdempotencyKey = now, now, ""
 	if ok, err := tx.SaveDeployment(d, status, attempt); err != nil || !ok {
 		return or(err, Errorf(CodeConflict, "The deployment has changed meanwhile."))
 	}

@@ -215,9 +215,10 @@ func TestDeletedProjectLeavesTombstonesOnly(t *testing.T) {
 	if got := p.keys(site.ProjectPrefix(other.ID)); len(got) == 0 {
 		t.Error("another project's objects are gone")
 	}
-	if got, err := p.logs.Lines(t.Context(), b.job.Deployment, controlplane.Cursor{}, 10, ""); err != nil || len(got) != 0 {
-		t.Errorf("its log is left: %v %v", got, err)
-	}
+	eventually(t, "its log is gone", func() bool {
+		got, err := p.logs.Lines(t.Context(), b.job.Deployment, controlplane.Cursor{}, 10, "")
+		return err == nil && len(got) == 0
+	})
 	p.clock.Advance(20 * time.Minute)
 	p.Sweep(t)
 	err = p.store.View(t.Context(), func(tx controlplane.Tx) error {

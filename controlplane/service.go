@@ -29,6 +29,7 @@ type Service struct {
 	lines     *lineHub
 	meters    *logMeters
 	builders  *builderSet
+	decoding  chan struct{} // holds one element for each manifest that is taken in
 
 	wakeDispatcher chan struct{}
 	wakePublisher  chan struct{}
@@ -63,6 +64,7 @@ func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Ru
 		lines:     newLineHub(),
 		meters:    newLogMeters(),
 		builders:  newBuilderSet(),
+		decoding:  make(chan struct{}, 4),
 
 		wakeDispatcher: make(chan struct{}, 1),
 		wakePublisher:  make(chan struct{}, 1),

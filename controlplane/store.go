@@ -95,8 +95,6 @@ type DeploymentRows interface {
 	ActiveDeployments(project string) ([]*DeploymentRow, error)
 	// AllDeployments lists the ids of all rows of a project, removed ones too.
 	AllDeployments(project string) ([]string, error)
-	// Superseded lists older queued deployments that a new one takes the place of.
-	Superseded(d *DeploymentRow) ([]*DeploymentRow, error)
 	// NextQueued returns the oldest deployment that may start now, or nil.
 	NextQueued(now time.Time, limits QueueLimits) (*DeploymentRow, error)
 	// Running lists all builds that are in progress.

@@ -113,7 +113,7 @@ func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
 			return
 		}
 	}
-	s.takeBack(ctx, a, "the control plane that looked after it ended")
+	s.takeBack(ctx, a, "the control plane that looked after it ended", 0)
 }
 
 func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) {
@@ -186,7 +186,7 @@ func (s *Service) drain(ctx context.Context) error {
 		}
 		for _, d := range rows {
 			if d.ClaimedBy == s.holder {
-				s.takeBack(ctx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}, "the control plane was stopped")
+				s.takeBack(ctx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}, "the control plane was stopped", 0)
 			}
 		}
 	}

@@ -23,11 +23,11 @@ func deploymentColumns(d *controlplane.DeploymentRow) []column {
 		{"message", &d.Message},
 		{"no_cache", flag{&d.NoCache}},
 		{"retry_of", &d.RetryOf},
-		{"idempotency_key", &d.IdempotencyKey},
 		{"archive_size", &d.ArchiveSize},
 		{"archive_key", &d.ArchiveKey},
 		{"created_at", instant{&d.CreatedAt}},
 		// What follows can change.
+		{"idempotency_key", &d.IdempotencyKey},
 		{"status", &d.Status},
 		{"reason", &d.Reason},
 		{"environment", &d.Environment},
@@ -59,7 +59,7 @@ func deploymentColumns(d *controlplane.DeploymentRow) []column {
 	}
 }
 
-const deploymentFixed = 15 // columns that never change
+const deploymentFixed = 14 // columns that never change
 
 func scanDeployment(row scanner) (*controlplane.DeploymentRow, error) {
 	d := &controlplane.DeploymentRow{}

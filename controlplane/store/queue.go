@@ -8,14 +8,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
-// Superseded implements [controlplane.DeploymentRows].
-func (t *tx) Superseded(d *controlplane.DeploymentRow) ([]*controlplane.DeploymentRow, error) {
-	return collect(t, scanDeployment, selectDeployment+`
-		WHERE project_id = $1 AND status = 'QUEUED' AND kind = $2 AND want_branch = $3 AND environment = $4
-		  AND seq < $5 AND removed_at = 0
-		ORDER BY seq`, d.ProjectID, d.Kind, d.WantBranch, d.Environment, d.Seq)
-}
-
 // ActiveDeployments implements [controlplane.DeploymentRows].
 func (t *tx) ActiveDeployments(project string) ([]*controlplane.DeploymentRow, error) {
 	return collect(t, scanDeployment, selectDeployment+`
