@@ -1,0 +1,384 @@
+// Package storetest is the suite that every implementation of
+// [controlplane.Store] passes.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Run tests a store. Each call of open returns an empty one, which the suite
+// closes.
+func Run(t *testing.T, open func(t *testing.T) controlplane.Store) {
+	for _, test := range []struct {
+		name string
+		f    func(*testing.T, *suite)
+	}{
+		{"an update is all or nothing", testAtomic},
+		{"a view sees one state", testSnapshot},
+		{"a view can't write", testViewReads},
+		{"projects keep every field", testProjectFields},
+		{"projects are listed newest first", testProjectList},
+		{"dirty projects and hosts are listed until published", testDirty},
+		{"everything is marked dirty with its own generation", testMarkAllDirty},
+		{"deployments keep every field", testDeploymentFields},
+		{"a deployment is saved only as it was read", testDeploymentGuard},
+		{"deployments are listed by filters", testDeploymentList},
+		{"removed deployments are out of sight", testRemoved},
+		{"an idempotency key is its user's", testIdempotencyKey},
+		{"the queue keeps limits and order", testQueue},
+		{"claims of builds are renewed", testRenew},
+		{"builders are heard while they run", testHeard},
+		{"uploads that rest are stale", testStaleUploads},
+		{"deployments go live with their last host", testWentLive},
+		{"newest ready of production and branches", testNewestReady},
+		{"kept manifests", testKeptManifests},
+		{"what a route names does not expire", testExpired},
+		{"hosts keep every field", testHostFields},
+		{"hosts outlive their project", testHostsOutlive},
+		{"counters never repeat", testCounters},
+		{"leases have one holder", testLeases},
+		{"claim tokens work once", testClaims},
+		{"detections end once", testDetections},
+		{"projects are locked one by one", testLock},
+		{"text of any kind is kept", testText},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &suite{Store: open(t), t: t, now: time.Date(2026, 5, 4, 3, 2, 1, 987654000, time.UTC)}
+			defer s.Close()
+			if err := s.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			test.f(t, s)
+		})
+	}
+}
+
+// suite makes rows for the tests.
+type suite struct {
+	controlplane.Store
+	t   *testing.T
+	now time.Time
+	seq int64
+}
+
+func (s *suite) update(f func(controlplane.Tx) error) {
+	s.t.Helper()
+	if err := s.Update(s.t.Context(), f); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *suite) view(f func(controlplane.Tx) error) {
+	s.t.Helper()
+	if err := s.View(s.t.Context(), f); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *suite) project(id string, edit ...func(*controlplane.ProjectRow)) *controlplane.ProjectRow {
+	s.t.Helper()
+	s.seq++
+	p := &controlplane.ProjectRow{Seq: s.seq, Project: controlplane.Project{
+		ID: id, Name: id, SubDomain: id, UserID: "me", State: site.ProjectActive, CreatedAt: s.now, UpdatedAt: s.now,
+	}}
+	for _, e := range edit {
+		e(p)
+	}
+	s.update(func(tx controlplane.Tx) error { return tx.InsertProject(p) })
+	return p
+}
+
+func (s *suite) deployment(id, project string, edit ...func(*controlplane.DeploymentRow)) *controlplane.DeploymentRow {
+	s.t.Helper()
+	s.seq++
+	d := &controlplane.DeploymentRow{Seq: s.seq, UserID: "me", Dispatchable: true, Deployment: controlplane.Deployment{
+		ID: id, HostID: id, ProjectID: project, Kind: controlplane.KindGit, Status: controlplane.StatusQueued, Environment: site.Preview,
+		CreatedAt: s.now, UpdatedAt: s.now,
+	}}
+	for _, e := range edit {
+		e(d)
+	}
+	s.update(func(tx controlplane.Tx) error { return tx.InsertDeployment(d) })
+	return d
+}
+
+func (s *suite) host(name string, edit ...func(*controlplane.HostRow)) *controlplane.HostRow {
+	s.t.Helper()
+	h := &controlplane.HostRow{Host: name, ProjectID: "p", UserID: "me", Role: controlplane.RoleProduction}
+	for _, e := range edit {
+		e(h)
+	}
+	s.update(func(tx controlplane.Tx) error { return tx.SaveHost(h) })
+	return h
+}
+
+func status(v controlplane.Status) func(*controlplane.DeploymentRow) {
+	return func(d *controlplane.DeploymentRow) { d.Status = v }
+}
+
+func ids(rows []*controlplane.DeploymentRow) (out []string) {
+	for _, d := range rows {
+		out = append(out, d.ID)
+	}
+	return out
+}
+
+func (s *suite) same(what string, got, want any) {
+	s.t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		s.t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
+
+// missing fails unless err says that something does not exist.
+func (s *suite) missing(err error) {
+	s.t.Helper()
+	if controlplane.CodeOf(err) != controlplane.CodeNotFound {
+		s.t.Errorf("%v is not %q", err, controlplane.CodeNotFound)
+	}
+}
+
+var errOnPurpose = errors.New("on purpose")
+
+func testAtomic(t *testing.T, s *suite) {
+	err := s.Update(t.Context(), func(tx controlplane.Tx) error {
+		if _, err := tx.Next("n", 5); err != nil {
+			return err
+		}
+		return errOnPurpose
+	})
+	if !errors.Is(err, errOnPurpose) {
+		t.Errorf("error: %v", err)
+	}
+	s.update(func(tx controlplane.Tx) error {
+		n, err := tx.Next("n", 1)
+		s.same("the counter", n, int64(1))
+		return err
+	})
+}
+
+func testSnapshot(t *testing.T, s *suite) {
+	s.project("p")
+	s.view(func(tx controlplane.Tx) error {
+		if _, err := tx.Project("p"); err != nil {
+			return err
+		}
+		s.update(func(tx controlplane.Tx) error { return tx.DeleteProject("p") })
+		_, err := tx.Project("p")
+		return err
+	})
+	s.view(func(tx controlplane.Tx) error {
+		_, err := tx.Project("p")
+		s.missing(err)
+		return nil
+	})
+}
+
+func testViewReads(t *testing.T, s *suite) {
+	err := s.View(t.Context(), func(tx controlplane.Tx) error {
+		_, err := tx.Next("n", 1)
+		return err
+	})
+	if err == nil {
+		t.Error("a view has written")
+	}
+}
+
+func testCounters(t *testing.T, s *suite) {
+	var mu sync.Mutex
+	seen := map[int64]bool{}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 10 {
+				err := s.Update(t.Context(), func(tx controlplane.Tx) error {
+					last, err := tx.Next("n", 3)
+					mu.Lock()
+					defer mu.Unlock()
+					for n := last - 2; n <= last; n++ {
+						if seen[n] {
+							return fmt.Errorf("%d was drawn twice", n)
+						}
+						seen[n] = true
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if len(seen) != 240 || !seen[1] || !seen[240] {
+		t.Errorf("%d numbers were drawn", len(seen))
+	}
+	s.update(func(tx controlplane.Tx) error {
+		was, err := tx.Raise("n", 1000)
+		s.same("before", was, int64(240))
+		if err != nil {
+			return err
+		}
+		if _, err = tx.Raise("n", 500); err != nil {
+			return err
+		}
+		n, err := tx.Next("n", 1)
+		s.same("after", n, int64(1001))
+		return err
+	})
+}
+
+func testLeases(t *testing.T, s *suite) {
+	take := func(holder string, at time.Duration) (held bool) {
+		s.update(func(tx controlplane.Tx) (err error) {
+			held, err = tx.TakeLease("l", holder, s.now.Add(at), s.now.Add(at+10*time.Second))
+			return err
+		})
+		return held
+	}
+	drop := func(holder string) {
+		s.update(func(tx controlplane.Tx) error { return tx.DropLease("l", holder) })
+	}
+	for _, row := range []struct {
+		holder string
+		at     time.Duration
+		want   bool
+	}{{"a", 0, true}, {"b", time.Second, false}, {"a", 5 * time.Second, true}, {"b", 14 * time.Second, false}, {"b", 16 * time.Second, true}, {"a", 17 * time.Second, false}} {
+		if got := take(row.holder, row.at); got != row.want {
+			t.Errorf("%s after %s: %v", row.holder, row.at, got)
+		}
+	}
+	drop("a") // not the holder
+	if take("a", 18*time.Second) {
+		t.Error("a lease was dropped by another")
+	}
+	drop("b")
+	if !take("a", 18*time.Second) {
+		t.Error("a lease that was dropped is held")
+	}
+	drop("")
+	if !take("b", 18*time.Second) {
+		t.Error("a lease that everyone dropped is held")
+	}
+}
+
+func testClaims(t *testing.T, s *suite) {
+	a := controlplane.Attempt{Deployment: "d", Number: 2, Project: "p"}
+	detection := controlplane.Attempt{Deployment: "x", Number: 1, Detection: true}
+	s.update(func(tx controlplane.Tx) error {
+		return errors.Join(tx.PutClaim("one", a, s.now.Add(time.Minute)), tx.PutClaim("two", detection, s.now.Add(time.Minute)), tx.PutClaim("old", a, s.now))
+	})
+	take := func(hash string, at time.Time) (got controlplane.Attempt, err error) {
+		err = s.Update(t.Context(), func(tx controlplane.Tx) (err error) {
+			got, err = tx.TakeClaim(hash, at)
+			return err
+		})
+		return got, err
+	}
+	got, err := take("one", s.now)
+	s.same("claim", got, a)
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = take("one", s.now)
+	s.missing(err)
+	_, err = take("old", s.now.Add(time.Second))
+	s.missing(err)
+	if got, err = take("two", s.now); err != nil || got != detection {
+		t.Errorf("%+v %v", got, err)
+	}
+	s.update(func(tx controlplane.Tx) error { return tx.DeleteClaims(s.now.Add(time.Second)) })
+	_, err = take("old", s.now)
+	s.missing(err)
+}
+
+func testDetections(t *testing.T, s *suite) {
+	d := &controlplane.DetectionRow{ID: "x", UserID: "me", Input: controlplane.DetectInput{GitURL: "u", Branch: "b", RootDirectory: "r"}, CreatedAt: s.now, Deadline: s.now.Add(time.Minute)}
+	s.update(func(tx controlplane.Tx) error { return tx.InsertDetection(d) })
+	running := func(at time.Time) (n int) {
+		s.view(func(tx controlplane.Tx) (err error) {
+			n, err = tx.RunningDetections(at)
+			return err
+		})
+		return n
+	}
+	s.same("running", []int{running(s.now), running(s.now.Add(2 * time.Minute))}, []int{1, 0})
+	d.Ended, d.Result, d.Reason, d.Handle = true, `{"framework":"vite"}`, "r", "h"
+	s.update(func(tx controlplane.Tx) error {
+		ok, err := tx.SaveDetection(d)
+		s.same("saved", ok, true)
+		if ok, _ = tx.SaveDetection(d); ok {
+			t.Error("a detection has ended twice")
+		}
+		return err
+	})
+	s.view(func(tx controlplane.Tx) error {
+		got, err := tx.Detection("x")
+		s.same("detection", got, d)
+		return err
+	})
+	s.same("running", running(s.now), 0)
+	s.update(func(tx controlplane.Tx) error { return tx.DeleteDetections(s.now.Add(time.Second)) })
+	s.view(func(tx controlplane.Tx) error {
+		_, err := tx.Detection("x")
+		s.missing(err)
+		return nil
+	})
+}
+
+func testLock(t *testing.T, s *suite) {
+	unlock, err := s.LockProject(t.Context(), "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := s.LockProject(t.Context(), "q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other()
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.LockProject(short, "p"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a taken lock: %v", err)
+	}
+	// What the lock guards writes to the database itself.
+	s.project("p")
+	got := make(chan func())
+	go func() {
+		again, err := s.LockProject(t.Context(), "p")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- again
+	}()
+	select {
+	case <-got:
+		t.Error("a lock has two holders")
+	case <-time.After(20 * time.Millisecond):
+	}
+	unlock()
+	(<-got)()
+}
+
+func testText(t *testing.T, s *suite) {
+	for i, text := range []string{"", "ä € 😀", `"quoted" 'single' \back %like_`, "line\nbreak\ttab", "\u2028\ufeff"} {
+		id := fmt.Sprint("p", i)
+		p := s.project(id, func(p *controlplane.ProjectRow) { p.Name, p.BuildCommand = text, text })
+		s.view(func(tx controlplane.Tx) error {
+			got, err := tx.Project(id)
+			if err == nil && (got.Name != text || got.BuildCommand != p.BuildCommand) {
+				t.Errorf("%q became %q and %q", text, got.Name, got.BuildCommand)
+			}
+			return err
+		})
+	}
+}
