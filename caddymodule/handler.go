@@ -45,7 +45,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if err != nil {
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}
-	defer h.shared.end()
+	defer h.shared.end(w)
 	// A map of up to eight fields is far cheaper than one of nine, and this one
 	// tells nobody anything.
 	delete(w.Header(), "Server")

@@ -18,6 +18,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/mini-vercel/mini-vercel/caddymodule"
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // start runs an edge until the test ends.
@@ -291,5 +292,29 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within 10 s: %s", what)
 		}
+	}
+}
+
+// TestATornBodyIsCut serves a file whose second chunk is not what it should be:
+// the client must see an error, not a shorter file.
+func TestATornBodyIsCut(t *testing.T) {
+	big := strings.Repeat("0123456789abcdef", site.ChunkSize/16) + "the end"
+	b := newBucket(t)
+	b.deploy("a.localhost", "d1", map[string]string{"/big.bin": big})
+	b.put(site.BlobKey("p1", site.HashOf([]byte(big))), []byte(big[:site.ChunkSize]+"the lie"))
+	r := start(t, caddymodule.Options{App: caddymodule.App{Bucket: b.dir}})
+	request, err := http.NewRequest(http.MethodGet, "http://"+r.Addr().String()+"/big.bin", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "a.localhost"
+	resp, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 || err == nil || len(body) > site.ChunkSize {
+		t.Fatalf("got %d, %d bytes, %v", resp.StatusCode, len(body), err)
 	}
 }

@@ -65,6 +65,7 @@ func Config(o Options) ([]byte, error) {
 		"admin": map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
 		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{
 			"level":   orElse(o.LogLevel, "WARN"),
+			"exclude": []string{"admin"}, // it warns that it is off, which is meant
 			"writer":  map[string]any{"output": "stderr"},
 			"encoder": map[string]any{"format": orElse(o.LogFormat, "console")},
 		}}},

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type shared struct {
 
 	requests sync.RWMutex // read by every request, locked by the end
 	ended    bool         // guarded by requests
+	ending   atomic.Bool  // what is in flight is the last
 }
 
 // poolKey is what makes two configurations share an edge: never a size, which
@@ -107,12 +109,20 @@ func (s *shared) begin() (*edge.Edge, error) {
 	return e, err
 }
 
-func (s *shared) end() { s.requests.RUnlock() }
+// end counts a request out. What net/http still holds of the last answers is
+// sent before, because the process may end after.
+func (s *shared) end(w http.ResponseWriter) {
+	if s.ending.Load() {
+		_ = http.NewResponseController(w).Flush() // the client may be gone
+	}
+	s.requests.RUnlock()
+}
 
 // Destruct ends the edge once its last request is answered. Caddy calls it when
 // no configuration uses the bucket any more, while requests may still be in
 // flight: it does not wait for them.
 func (s *shared) Destruct() error {
+	s.ending.Store(true)
 	closing.Go(func() {
 		s.requests.Lock()
 		defer s.requests.Unlock()
