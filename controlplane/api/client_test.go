@@ -57,7 +57,7 @@ func (c *client) withScope(scope string) *client {
 
 // response is an answer, read whole.
 type response struct {
-	t *testing.T
+	t testing.TB
 	*http.Response
 	body []byte
 	call string

@@ -20,7 +20,7 @@ func (c *client) project(name string) *controlplane.Project {
 }
 
 // manifest is one page's, encoded.
-func manifest(t *testing.T, text string) []byte {
+func manifest(t testing.TB, text string) []byte {
 	t.Helper()
 	m, err := site.NewManifest(site.Meta{}, []site.FileEntry{{
 		Path: "/index.html", ContentType: "text/html; charset=utf-8",

@@ -41,7 +41,7 @@ func (c *clock) Advance(d time.Duration) {
 // plane is a control plane on real stores behind a real HTTP server. Builders
 // are the tests themselves.
 type plane struct {
-	t        *testing.T
+	t        testing.TB
 	clock    *clock
 	options  api.Options
 	store    *store.Store
@@ -65,7 +65,7 @@ var generous = api.Rates{General: -1, SignIn: -1, Deploy: -1, Logs: -1, Sensitiv
 
 const publicURL = "http://deploy.example.com"
 
-func newPlane(t *testing.T, options ...option) *plane {
+func newPlane(t testing.TB, options ...option) *plane {
 	t.Helper()
 	p := &plane{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &lockedBuffer{}, draining: make(chan struct{})}
 	public, err := url.Parse(publicURL)

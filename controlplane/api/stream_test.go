@@ -20,7 +20,7 @@ type message struct{ id, name, data, comment string }
 
 // events reads a stream.
 type events struct {
-	t    *testing.T
+	t    testing.TB
 	body io.ReadCloser
 	c    chan message
 }
