@@ -24,6 +24,7 @@ try {
   await page.getByLabel('Git URL').fill(REPOSITORY)
   await page.getByLabel('Git URL').blur()
   await page.getByLabel('Project name').fill('from-browser')
+  await page.getByText('npm build script').waitFor() // what was detected
   await shot('new-project')
   await page.getByRole('button', { name: 'Deploy', exact: true }).click()
 
