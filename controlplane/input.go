@@ -1,10 +1,6 @@
 package controlplane
 
-import (
-	"time"
-
-	"github.com/mini-vercel/mini-vercel/internal/site"
-)
+import "github.com/mini-vercel/mini-vercel/internal/site"
 
 // Page says which part of a list is wanted, newest first.
 type Page struct {
@@ -119,12 +115,4 @@ type LogEvent struct {
 	ID    string // the cursor behind it
 	Line  *LogLine
 	State *Deployment
-}
-
-// timePtr returns nil for the zero time.
-func timePtr(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

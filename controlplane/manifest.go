@@ -97,18 +97,16 @@ func (s *Service) checkManifest(m *site.Manifest) error {
 	if m.Len() > limits.Files {
 		return Invalid("manifest", "The deployment has %d files, the most is %d.", m.Len(), limits.Files)
 	}
-	types := map[string]bool{}
+	checked := map[string]bool{}
 	for f := range m.Files() {
 		if size := f.Blob(site.Identity).Size(); size > limits.FileBytes {
 			return Invalid("manifest", "The file %s has %s, the most is %s.", f.Path(), mebibytes(size), mebibytes(limits.FileBytes))
 		}
-		t := f.ContentType()
-		if ok, seen := types[t]; !seen {
-			ok = len(t) <= 255 && strings.Contains(t, "/") && printable(t) && isASCII(t)
-			types[t] = ok
-			if !ok {
+		if t := f.ContentType(); !checked[t] {
+			if len(t) > 255 || !strings.Contains(t, "/") || !printable(t) || !isASCII(t) {
 				return Invalid("manifest", "The file %s has the content type %q, which is none.", f.Path(), t)
 			}
+			checked[t] = true
 		}
 	}
 	if total := m.TotalSize(); total > limits.DeploymentBytes {

@@ -289,7 +289,9 @@ func testHeard(t *testing.T, s *suite) {
 func testStaleUploads(t *testing.T, s *suite) {
 	s.project("p")
 	heard := func(at time.Time, kind controlplane.Kind, v controlplane.Status, dispatchable bool) func(*controlplane.DeploymentRow) {
-		return func(d *controlplane.DeploymentRow) { d.HeardAt, d.Kind, d.Status, d.Dispatchable = at, kind, v, dispatchable }
+		return func(d *controlplane.DeploymentRow) {
+			d.HeardAt, d.Kind, d.Status, d.Dispatchable = at, kind, v, dispatchable
+		}
 	}
 	old, fresh := s.now.Add(-time.Hour), s.now
 	s.deployment("files", "p", heard(old, controlplane.KindFiles, controlplane.StatusInProgress, false))
