@@ -166,15 +166,8 @@ func (r *Running) Stop(ctx context.Context) error {
 	if err := caddy.Stop(); err != nil {
 		return fmt.Errorf("stop the edge: %w", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		closing.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stop the edge: requests are still in flight: %w", ctx.Err())
+	if err := closed(ctx); err != nil {
+		return fmt.Errorf("stop the edge: requests are still in flight: %w", err)
 	}
+	return nil
 }

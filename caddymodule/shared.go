@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -40,6 +42,33 @@ var (
 	// closing are the edges that wait for their last requests.
 	closing sync.WaitGroup
 )
+
+func init() {
+	// Where Caddy itself ends the process, what is known is still written down.
+	caddy.OnExit(func(context.Context) {
+		ctx, cancel := context.WithTimeout(context.Background(), exitTime)
+		defer cancel()
+		_ = closed(ctx)
+	})
+}
+
+// exitTime is how long the end of the process waits for edges to close.
+const exitTime = 5 * time.Second
+
+// closed waits until every edge that is ending has ended, or the context has.
+func closed(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		closing.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 var errEnded = errors.New("the edge has ended")
 
