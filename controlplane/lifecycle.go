@@ -122,6 +122,7 @@ func (s *Service) loop(ctx context.Context, name string, bell <-chan struct{}, e
 			// Not at once again, however often somebody rings.
 			s.log.Error("work in the background failed", "work", name, "error", err)
 			failures++
+			s.metrics.failures.WithLabelValues(name).Inc()
 			wait, ring = time.After(min(time.Duration(failures)*250*time.Millisecond, 5*time.Second)), nil
 		} else if failures = 0; more {
 			continue

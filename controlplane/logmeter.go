@@ -74,6 +74,7 @@ func (s *Service) keepLines(ctx context.Context, meter *logMeter, deployment str
 			line := LogLine{Attempt: attempt, Seq: seq, Time: s.plausible(l.Time), Stream: l.Stream, Phase: e.Phase, Text: cleanLine(l.Text, limits.LogLineBytes)}
 			if bytes+int64(len(line.Text)) > limits.LogBytes+logSlack {
 				full = true
+				s.metrics.cut.Inc()
 				line.Stream = site.System
 				line.Text = fmt.Sprintf("The log has reached its limit of %s: what follows is left out.", mebibytes(limits.LogBytes))
 			}
@@ -89,6 +90,7 @@ func (s *Service) keepLines(ctx context.Context, meter *logMeter, deployment str
 		return err
 	}
 	meter.bytes, meter.last, meter.full = bytes, last, full
+	s.metrics.lines.Add(float64(len(lines)))
 	s.lines.kept(deployment, lines)
 	return nil
 }

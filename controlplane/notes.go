@@ -29,6 +29,7 @@ func (s *Service) update(ctx context.Context, f func(tx Tx, n *notes) error) err
 		s.changes.send(p.UserID, Change{Type: "project", Project: p.ID, Deleted: p.State == projectDeleted})
 	}
 	for _, d := range n.deployments {
+		s.metrics.observe(d)
 		s.tellDeployment(d)
 	}
 	for _, c := range n.removed {

@@ -91,6 +91,7 @@ func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*
 				round.errs = append(round.errs, err)
 				return nil
 			}
+			p.s.metrics.written.Inc()
 			done()
 			return nil
 		})

@@ -23,6 +23,7 @@ type Service struct {
 	log    *slog.Logger
 	holder string // names this control plane in leases and claims
 
+	metrics   *metrics
 	manifests *manifestCache
 	uploads   *uploadSessions
 	changes   *changeHub
@@ -49,7 +50,7 @@ type Service struct {
 func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Runner, log *slog.Logger) *Service {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
-	return &Service{
+	s := &Service{
 		config: config.withDefaults(),
 		store:  store,
 		logs:   logs,
@@ -71,6 +72,8 @@ func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Ru
 		wakeSweeper:    make(chan struct{}, 1),
 		stopped:        make(chan struct{}),
 	}
+	s.metrics = newMetrics(s)
+	return s
 }
 
 // now is the time to keep: in UTC, to the microsecond, as the database has it.

@@ -97,6 +97,8 @@ type DeploymentRows interface {
 	AllDeployments(project string) ([]string, error)
 	// NextQueued returns the oldest deployment that may start now, or nil.
 	NextQueued(now time.Time, limits QueueLimits) (*DeploymentRow, error)
+	// QueueLength counts deployments that wait for a builder.
+	QueueLength() (int, error)
 	// Running lists all builds that are in progress.
 	Running() ([]*DeploymentRow, error)
 	// RenewClaims prolongs what a control plane has claimed.

@@ -35,6 +35,12 @@ func (t *tx) NextQueued(now time.Time, limits controlplane.QueueLimits) (*contro
 	return d, err
 }
 
+// QueueLength implements [controlplane.DeploymentRows].
+func (t *tx) QueueLength() (n int, err error) {
+	err = t.row("SELECT COUNT(*) FROM deployments WHERE status = 'QUEUED' AND dispatchable = 1 AND removed_at = 0").Scan(&n)
+	return n, err
+}
+
 // Running implements [controlplane.DeploymentRows].
 func (t *tx) Running() ([]*controlplane.DeploymentRow, error) {
 	return collect(t, scanDeployment, selectDeployment+

@@ -224,6 +224,11 @@ func testQueue(t *testing.T, s *suite) {
 	s.same("none", next(s.now, 9, 1), "")
 	s.same("when its time has come", next(s.now.Add(time.Minute), 9, 2), "waits")
 	s.view(func(tx controlplane.Tx) error {
+		n, err := tx.QueueLength()
+		s.same("queued", n, 3)
+		if err != nil {
+			return err
+		}
 		rows, err := tx.Running()
 		s.same("running", ids(rows), []string{"p1", "q1"})
 		if err != nil {

@@ -1,0 +1,96 @@
+package controlplane
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what the control plane measures of its own work.
+type metrics struct {
+	ended     *prometheus.CounterVec
+	phases    *prometheus.HistogramVec
+	live      prometheus.Histogram
+	waited    prometheus.Histogram
+	lost      prometheus.Counter
+	written   prometheus.Counter
+	failures  *prometheus.CounterVec
+	lines     prometheus.Counter
+	cut       prometheus.Counter
+	collected []prometheus.Collector
+}
+
+const metricsPrefix = "mini_vercel_controlplane_"
+
+func newMetrics(s *Service) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: metricsPrefix + name, Help: help})
+	}
+	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricsPrefix + name, Help: help, Buckets: buckets})
+	}
+	m := &metrics{
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "deployments_ended_total", Help: "Deployments that have ended, by kind and status.",
+		}, []string{"kind", "status"}),
+		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricsPrefix + "phase_duration_seconds", Help: "Time of one phase of a deployment.",
+			Buckets: []float64{.1, .5, 1, 2, 5, 10, 30, 60, 180, 600, 1800},
+		}, []string{"phase"}),
+		live:    histogram("publish_duration_seconds", "Time from READY until the routes stood in the bucket.", .005, .01, .025, .05, .1, .2, .5, 1, 2, 5, 30),
+		waited:  histogram("queue_duration_seconds", "Time that a deployment waited for its first builder.", .05, .1, .5, 1, 5, 15, 60, 300, 1800),
+		lost:    counter("attempts_lost_total", "Attempts that the platform failed: drains, kills, lost machines, builders that did not start."),
+		written: counter("records_published_total", "Routes and project records written to the bucket."),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "work_failures_total", Help: "Rounds of work in the background that failed, by work.",
+		}, []string{"work"}),
+		lines: counter("log_lines_total", "Lines that were taken into logs."),
+		cut:   counter("logs_cut_total", "Logs that reached their limit."),
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, f)
+	}
+	m.collected = []prometheus.Collector{
+		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut,
+		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
+		gauge("queued", "Deployments that wait for a builder; -1: the database does not answer.", s.queueLength),
+	}
+	return m
+}
+
+// Collectors returns what to register with a Prometheus registry.
+func (s *Service) Collectors() []prometheus.Collector { return s.metrics.collected }
+
+func (s *Service) queueLength() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	n := 0
+	err := s.store.View(ctx, func(tx Tx) (err error) {
+		n, err = tx.QueueLength()
+		return err
+	})
+	if err != nil {
+		return -1
+	}
+	return float64(n)
+}
+
+// observe measures a deployment whose row was just saved. Only the save that
+// ended it, began it, or noted that it is live has that very time.
+func (m *metrics) observe(d *DeploymentRow) {
+	is := func(t *time.Time) bool { return t != nil && t.Equal(d.UpdatedAt) }
+	switch {
+	case d.Status.Ended() && is(d.EndedAt):
+		m.ended.WithLabelValues(string(d.Kind), string(d.Status)).Inc()
+		for _, p := range d.Phases {
+			if p.EndedAt != nil {
+				m.phases.WithLabelValues(string(p.Phase)).Observe(p.EndedAt.Sub(p.StartedAt).Seconds())
+			}
+		}
+	case d.Status == StatusReady && is(d.LiveAt):
+		m.live.Observe(d.LiveAt.Sub(*d.EndedAt).Seconds())
+	case d.Status == StatusInProgress && is(d.StartedAt) && d.Attempt == 1 && d.Kind != KindFiles:
+		m.waited.Observe(d.StartedAt.Sub(d.CreatedAt).Seconds())
+	}
+}
