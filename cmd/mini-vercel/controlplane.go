@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/mini-vercel/mini-vercel/builder/sandbox"
@@ -55,7 +56,7 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 			if err := p.start(cmd.Context(), s.sitePort(s.EdgePort)); err != nil {
 				return errors.Join(err, p.stop())
 			}
-			metrics, err := serveMetrics(s, p.metrics.Collectors(), p.log)
+			metrics, err := serveMetrics(s, p.collectors(), p.log)
 			if err != nil {
 				return errors.Join(err, p.stop())
 			}
@@ -68,6 +69,11 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 	}
 	f.register(c)
 	return c
+}
+
+// collectors are the metrics of the API and of the work behind it.
+func (p *controlPlane) collectors() []prometheus.Collector {
+	return append(p.metrics.Collectors(), p.service.Collectors()...)
 }
 
 // controlPlane is the control plane with its embedded parts.

@@ -94,7 +94,7 @@ func up(ctx context.Context, s *Settings, stdout, stderr io.Writer) (err error) 
 	if err := p.start(ctx, sitePort); err != nil {
 		return err
 	}
-	metrics, err := serveMetrics(s, append(e.running.Collectors(), p.metrics.Collectors()...), p.log)
+	metrics, err := serveMetrics(s, append(e.running.Collectors(), p.collectors()...), p.log)
 	if err != nil {
 		return err
 	}
