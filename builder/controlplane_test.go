@@ -164,6 +164,7 @@ func (p *plane) build(config ...func(*Config)) result {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := result{code: code, p: p}
+	var log strings.Builder
 	next := int64(1)
 	for _, e := range p.events {
 		if e.Seq != next {
@@ -177,10 +178,11 @@ func (p *plane) build(config ...func(*Config)) result {
 			r.phases += string(e.Phase) + " "
 		case site.EventLog:
 			for _, line := range e.Lines {
-				r.log += string(line.Stream) + "| " + line.Text + "\n"
+				log.WriteString(string(line.Stream) + "| " + line.Text + "\n")
 			}
 		}
 	}
+	r.log = log.String()
 	return r
 }
 
