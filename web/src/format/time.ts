@@ -30,7 +30,7 @@ export function absoluteTime(at: Date): string {
 // duration writes milliseconds as < 0.1s, 0.4s, 12s, 1m 04s or 2h 05m.
 export function duration(milliseconds: number): string {
   const ms = Math.max(0, milliseconds)
-  if (ms > 0 && ms < 100) return '< 0.1s'
+  if (ms < 100) return '< 0.1s'
   if (ms < 10 * second) return `${(Math.floor(ms / 100) / 10).toFixed(1)}s`
   const seconds = Math.floor(ms / second)
   if (ms < minute) return `${seconds}s`

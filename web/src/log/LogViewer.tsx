@@ -127,7 +127,7 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
   const hit = hitLine === undefined ? 0 : search.hits.indexOf(hitLine) + 1
 
   return (
-    <div className="relative overflow-hidden card bg-sunken">
+    <div className="overflow-clip card bg-sunken">
       <LogToolbar
         search={searchField}
         query={query}
@@ -159,7 +159,7 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
         tabIndex={0}
         onScroll={following.onScroll}
         onKeyDown={onKeyDown}
-        className="@container scroll-my-16 max-h-[min(70dvh,52rem)] min-h-40 overflow-auto overscroll-contain font-mono text-xs -outline-offset-2"
+        className="@container max-h-[min(70dvh,52rem)] min-h-40 scroll-my-16 overflow-auto overscroll-contain font-mono text-xs -outline-offset-2"
       >
         {lines === 0 && <Silence deployment={deployment} state={state} />}
         <div className="relative min-w-full" style={{ height: virtualizer.getTotalSize() }}>
@@ -215,9 +215,12 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
         </div>
       </div>
       {!following.following && state !== 'ended' && (
-        <Button size="small" onClick={following.follow} className="absolute right-4 bottom-4">
-          {following.missed > 0 ? count(following.missed, 'new line') : 'Follow'}
-        </Button>
+        // In sight wherever the page is scrolled to, as long as the log is.
+        <div className="pointer-events-none sticky bottom-20 z-20 -mt-11 flex justify-end p-2 md:bottom-2">
+          <Button size="small" onClick={following.follow} className="pointer-events-auto">
+            {following.missed > 0 ? count(following.missed, 'new line') : 'Follow'}
+          </Button>
+        </div>
       )}
     </div>
   )

@@ -1,3 +1,4 @@
+import clsx from 'clsx'
 import { ShieldAlert, Unplug, X } from 'lucide-react'
 import { useEffect, useState, type ReactNode } from 'react'
 
@@ -9,7 +10,7 @@ import { useRemembered } from '@/ui/useRemembered'
 // Notices are the bars under the top bar: what is true of every page.
 export function Notices({ isolation }: { isolation: Isolation }) {
   return (
-    <div aria-live="polite">
+    <div aria-live="polite" className="contents">
       <OfflineBar />
       <IsolationBar warnings={isolation.warnings} />
     </div>
@@ -30,7 +31,7 @@ function OfflineBar() {
   }, [])
   if (!lost) return null
   return (
-    <Bar icon={<Unplug size={16} aria-hidden />}>
+    <Bar sticky icon={<Unplug size={16} aria-hidden />}>
       <p className="grow">
         {offline ? 'This browser is offline.' : 'The control plane does not answer.'} What you see
         is the last that was known; sites are served all the same.
@@ -58,9 +59,16 @@ function IsolationBar({ warnings }: { warnings: string[] }) {
   )
 }
 
-function Bar({ icon, children }: { icon: ReactNode; children: ReactNode }) {
+type BarProps = { icon: ReactNode; sticky?: boolean; children: ReactNode }
+
+function Bar({ icon, sticky = false, children }: BarProps) {
   return (
-    <div className="flex items-center gap-3 border-b border-warn-line bg-warn-soft px-4 py-1.5 text-sm md:px-5">
+    <div
+      className={clsx(
+        'flex items-center gap-3 border-b border-warn-line bg-warn-soft px-4 py-1.5 text-sm md:px-5',
+        sticky && 'sticky top-12 z-20',
+      )}
+    >
       <span className="shrink-0 text-warn">{icon}</span>
       {children}
     </div>

@@ -59,10 +59,12 @@ function IsolationCard({ isolation: { mode, network, warnings } }: { isolation: 
       <div className="flex gap-3 card p-5">
         <Icon size={20} className={clsx('shrink-0', safe ? 'text-ok' : 'text-warn')} aria-hidden />
         <div className="flex min-w-0 flex-col gap-2">
-          <p>
-            Commands run in <span className="font-medium">{mode}</span>, network:{' '}
-            <span className="font-medium">{network}</span>.
-          </p>
+          <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1">
+            <dt className="text-ink-3">Commands</dt>
+            <dd>{mode}</dd>
+            <dt className="text-ink-3">Network</dt>
+            <dd>{network}</dd>
+          </dl>
           {warnings.map((warning) => (
             <p key={warning} className="text-ink-2">
               {warning}
