@@ -106,6 +106,7 @@ func (c *changeLog) apply(head *site.Head) {
 	case !c.read:
 		// What was restored while the log could not be read has no known age.
 		c.resolver.everything(false)
+		changes = head.Changes
 	case !complete:
 		c.metrics.gaps.Inc()
 		c.log.Warn("the change log does not continue where this edge was; everything is revalidated",
@@ -114,11 +115,11 @@ func (c *changeLog) apply(head *site.Head) {
 		// What it still names is not left to its turn.
 		changes = head.Changes
 	}
+	for _, change := range changes {
+		c.resolver.changed(change.Host, change.Project, change.Generation)
+	}
 	if c.read {
 		c.metrics.changes.Add(float64(len(changes)))
-		for _, change := range changes {
-			c.resolver.named(change.Host, change.Project, change.Generation)
-		}
 	}
 	c.seq, c.read = head.Seq, true
 }

@@ -66,6 +66,7 @@ func New(c Config) (*Edge, error) {
 		ready:    make(chan struct{}),
 		hosts:    newCache[string, *host](int64(c.Sizes.Routes), 1024, hashString),
 		absent:   newCache[string, int64](absentHosts(c.Sizes), 1024, hashString),
+		named:    newCache[string, struct{}](10*site.MaxChanges, 1024, hashString),
 		flights:  newFlights[string, loaded[*host]](&e.tasks),
 		loading:  map[string]*host{},
 		projects: map[string]weak.Pointer[project]{},

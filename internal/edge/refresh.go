@@ -171,12 +171,13 @@ func (p *project) refresh(ctx context.Context, r *resolver) error {
 	return nil
 }
 
-// named marks what a change names and has it read again.
-func (r *resolver) named(hostName, projectID string, generation int64) {
+// changed marks what a change names and has it read again.
+func (r *resolver) changed(hostName, projectID string, generation int64) {
 	r.table.Lock()
 	defer r.table.Unlock()
 	if hostName != "" {
 		r.absent.remove(hostName)
+		r.named.add(hostName, struct{}{}, 1)
 		if h := r.loading[hostName]; h != nil {
 			h.route.mark(generation)
 		}

@@ -40,8 +40,9 @@ type resolver struct {
 	ready    chan struct{} // closed when the change log was asked for the first time
 	refresh  *refresher
 	hosts    *cache[string, *host]
-	absent   *cache[string, int64] // hosts that have no route, by the epoch in which that was seen
-	epoch    atomic.Int64          // goes up when everything is to be looked at again
+	absent   *cache[string, int64]    // hosts that have no route, by the epoch in which that was seen
+	named    *cache[string, struct{}] // hosts that the change log named: there is something to look up
+	epoch    atomic.Int64             // goes up when everything is to be looked at again
 	flights  *flights[string, loaded[*host]]
 	table    sync.Mutex // guards loading, projects, and moves between loading, hosts and absent
 	loading  map[string]*host
@@ -78,7 +79,7 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 		return nil, ResultNegative, errNoRoute
 	}
 	name = strings.Clone(name) // not to hold a whole request in memory
-	if !r.state.has(site.RouteKey(name)) && !r.budget.AllowN(r.now(), 1) {
+	if !r.likely(name) && !r.budget.AllowN(r.now(), 1) {
 		if known && !down {
 			return nil, ResultNegative, errNoRoute
 		}
@@ -93,6 +94,13 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 		return nil, ResultError, err
 	}
 	return l.value, l.from, nil
+}
+
+// likely reports whether a host that is not held has a route all the same. Such
+// hosts are outside the budget, so that no flood keeps a new site away.
+func (r *resolver) likely(name string) bool {
+	_, named := r.named.get(name)
+	return named || r.state.has(site.RouteKey(name))
 }
 
 // load reads a host's route and its project's record.
