@@ -115,10 +115,10 @@ func (a *API) checkOrigin(c *caller) error {
 // case, and without the scheme's own port (RFC 6454, section 6.1).
 func originOf(u *url.URL) string {
 	host := strings.ToLower(u.Host)
-	switch {
-	case u.Scheme == "http":
+	switch u.Scheme {
+	case "http":
 		host = strings.TrimSuffix(host, ":80")
-	case u.Scheme == "https":
+	case "https":
 		host = strings.TrimSuffix(host, ":443")
 	}
 	return u.Scheme + "://" + host
