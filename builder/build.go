@@ -35,6 +35,7 @@ type build struct {
 
 	sandbox func() (*sandbox.Sandbox, error) // waits until it is set up
 	facts   site.Source
+	heads   heads
 	plan    *framework.Plan
 	sources []string // the project's files before the first command ran
 }
@@ -204,11 +205,10 @@ func (b *build) reportDetection(ctx context.Context, root *os.Root) error {
 	found := b.plan.Detection(root)
 	found.Commit, found.Message = b.facts.Commit, b.facts.Message
 	if b.job.Git != nil {
-		git := b.git()
-		var err error
-		if found.Branches, found.DefaultBranch, err = git.Branches(ctx, *b.job.Git); err != nil {
+		if err := b.askHeads(ctx); err != nil {
 			return err
 		}
+		found.Branches, found.DefaultBranch = b.heads.branches, b.heads.standard
 	}
 	b.report.Detected(found)
 	return nil

@@ -129,3 +129,34 @@ func TestWhyABuildFails(t *testing.T) {
 		})
 	}
 }
+
+func TestAPackageManagerThatIsNotThere(t *testing.T) {
+	job := gitJob(repository(t, map[string]string{"package.json": script("true")}))
+	job.Build.BuildCommand = "pnpm build"
+	newPlane(t, job).build().fails("pnpm is not installed", `"packageManager": "pnpm@9.15.9"`)
+}
+
+func TestEveryModeOfIsolationBuilds(t *testing.T) {
+	for _, mode := range []string{"bubblewrap", "user", "none"} {
+		if mode == "user" && os.Getuid() != 0 {
+			continue // only root can
+		}
+		t.Run(mode, func(t *testing.T) {
+			url := repository(t, map[string]string{"package.json": script("mkdir dist && id -u > dist/index.html && echo $HOME >> dist/index.html")})
+			// A directory of the machine that other users can reach, as a runner's is.
+			workspace, err := os.MkdirTemp("", "builder-test-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(workspace) })
+			r := newPlane(t, gitJob(url)).build(func(c *Config) { c.Sandbox, c.Workspace = mode, workspace })
+			r.succeeds()
+			if warned := strings.Contains(r.log, "Warning: Builds "); warned != (mode != "bubblewrap") {
+				t.Errorf("the log:\n%s", r.log)
+			}
+			if root := strings.HasPrefix(r.file("/index.html"), "0\n"); root && mode != "none" {
+				t.Error("the commands are root's")
+			}
+		})
+	}
+}

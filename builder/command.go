@@ -33,7 +33,21 @@ func (b *build) command(ctx context.Context, what, command, dir string) error {
 	if result.ExitCode == 0 && result.Exceeded == "" {
 		return nil
 	}
+	if b.log.Cut() {
+		b.sayRest(stdout.Rest(restLines), stderr.Rest(restLines))
+	}
 	return b.explain(what, command, result)
+}
+
+// restLines is how many of the last lines are shown where the log was cut.
+const restLines = 20
+
+func (b *build) sayRest(streams ...[]string) {
+	for _, lines := range streams {
+		if len(lines) > 0 {
+			b.log.Say("The command's last lines, after the log's limit:\n%s", strings.Join(lines, "\n"))
+		}
+	}
 }
 
 // shell completes a command that sh runs.
@@ -112,16 +126,29 @@ func (b *build) explain(what, command string, result sandbox.Result) error {
 	switch {
 	case result.ExitCode == 127 && b.plan.Row.Tool != "":
 		return fmt.Errorf("%s: a program was not found. %s is needed: %s", failed, b.plan.Row.Name, b.plan.Row.Tool)
+	case result.ExitCode == 127 && packageManager(command) != "":
+		name := packageManager(command)
+		return fmt.Errorf("%s: %s is not installed on the machine that builds. Name it in package.json, such as \"packageManager\": %q, and the build gets it", failed, name, name+"@"+examples[name])
 	case result.ExitCode == 127:
 		return fmt.Errorf("%s: a program was not found, see the log; add it to the project's dependencies", failed)
 	case result.ExitCode == 126:
 		return fmt.Errorf("%s: a file may not be executed, see the log; commit it with its executable bit", failed)
 	case result.ExitCode == 137:
 		return fmt.Errorf("%s: it was killed", failed)
-	case b.log.Cut():
-		return fmt.Errorf("%s. The log was cut at its limit before that: let the command print less to see why", failed)
 	}
 	return fmt.Errorf("%s; the end of the log says why", failed)
+}
+
+// examples are versions of package managers, for a message.
+var examples = map[string]string{"pnpm": "9.15.9", "yarn": "4.9.4", "bun": "1.3.0"}
+
+// packageManager is the one that a command calls first, but for npm.
+func packageManager(command string) string {
+	name, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	if _, ok := examples[name]; ok {
+		return name
+	}
+	return ""
 }
 
 func lower(what string) string { return strings.ToLower(what[:1]) + what[1:] }

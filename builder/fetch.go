@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -17,7 +18,8 @@ func (b *build) fetch(ctx context.Context) error {
 	defer stop(nil)
 	defer b.watchDisk(ctx, stop)()
 	err := b.fetchSources(ctx)
-	if full, ok := context.Cause(ctx).(*diskFull); ok { //nolint:errorlint // it is the cause itself
+	var full *diskFull
+	if err != nil && errors.As(context.Cause(ctx), &full) {
 		return full
 	}
 	return err
@@ -29,10 +31,10 @@ func (b *build) fetchSources(ctx context.Context) error {
 		git, from := b.git(), *b.job.Git
 		if from.Branch == "" {
 			// The branch's name is a fact that the deployment is known by.
-			var err error
-			if _, from.Branch, err = git.Branches(ctx, from); err != nil {
+			if err := b.askHeads(ctx); err != nil {
 				return err
 			}
+			from.Branch = b.heads.standard
 		}
 		b.log.Say("Cloning %s%s", from.URL, at(from.Branch, from.Commit))
 		facts, err := git.Clone(ctx, from, b.checkout)
@@ -45,7 +47,22 @@ func (b *build) fetchSources(ctx context.Context) error {
 	case b.job.Archive != nil:
 		return b.fetchArchive(ctx)
 	}
-	return fmt.Errorf("the job names neither a repository nor an archive")
+	return errors.New("the job names neither a repository nor an archive")
+}
+
+// heads are the branches of the repository.
+type heads struct {
+	branches []string
+	standard string
+	known    bool
+}
+
+func (b *build) askHeads(ctx context.Context) (err error) {
+	if !b.heads.known {
+		b.heads.branches, b.heads.standard, err = b.git().Branches(ctx, *b.job.Git)
+		b.heads.known = err == nil
+	}
+	return err
 }
 
 func at(branch, commit string) string {

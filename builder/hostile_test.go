@@ -85,6 +85,14 @@ func TestALogChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAFailureAfterTheLogsLimitSaysWhy(t *testing.T) {
+	r := buildScript(t, "yes nothing | head -c 20000000; echo the real reason >&2; exit 4", func(job *site.Job) { job.Limits.LogBytes = 10_000 })
+	r.fails("exit code 4")
+	if !strings.Contains(r.log, "system| the real reason") || len(r.log) > 40_000 {
+		t.Errorf("%d bytes: %.300q", len(r.log), r.log[max(0, len(r.log)-300):])
+	}
+}
+
 func TestSecretsAreMaskedInLogAndReason(t *testing.T) {
 	const secret = "s3cr3t-v4lue/with+signs"
 	r := buildScript(t, `echo $KEY; printf '%s' "$KEY" | base64; printf '%s' "$KEY" | cut -c1-10 | tr -d '\n'; sleep 0.2; printf '%s\n' "$KEY" | cut -c11-; echo "plain $PLAIN"; exit 1 # `+secret, func(job *site.Job) {

@@ -1,6 +1,9 @@
 package framework
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Row is one framework: how it is recognized, built, and where its output is.
 type Row struct {
@@ -25,7 +28,7 @@ type Row struct {
 // on others stand above them.
 var Rows = []Row{
 	// What builds on a framework further down.
-	{ID: "storybook", Name: "Storybook", Match: scriptRuns("build", "storybook build", "build-storybook"), Build: "storybook build", Output: []string{"storybook-static"}, Immutable: []string{"assets"}},
+	{ID: "storybook", Name: "Storybook", Match: func(f *folder) bool { return strings.HasPrefix(f.script("build"), "storybook build") }, Build: "storybook build", Output: []string{"storybook-static"}, Immutable: []string{"assets"}},
 	{ID: "ionic-angular", Name: "Ionic Angular", Packages: []string{"@ionic/angular"}, Build: "ng build", Output: []string{"www/browser", "www"}, Configure: angularOutput},
 	{ID: "analog", Name: "Analog", Packages: []string{"@analogjs/platform"}, Build: "vite build", Output: []string{"dist/analog/public", "dist/client"}, Configure: viteOutput, Immutable: []string{"assets"}},
 	{ID: "angular", Name: "Angular", Packages: []string{"@angular/core"}, Build: "ng build", Output: []string{"dist/browser", "dist"}, Configure: angularOutput, Immutable: []string{"media"},
@@ -78,7 +81,7 @@ var Rows = []Row{
 	{ID: "svelte", Name: "Svelte", Packages: []string{"svelte"}, Build: "vite build", Output: []string{"dist", "public"}, Configure: viteOutput, Immutable: []string{"assets"}},
 	{ID: "vite", Name: "Vite", Packages: []string{"vite", "rolldown-vite", "vite-plus"}, Files: []string{"vite.config.*"}, Build: "vite build", Output: []string{"dist"}, Configure: viteOutput, Immutable: []string{"assets"}},
 	{ID: "brunch", Name: "Brunch", Packages: []string{"brunch"}, Build: "brunch build --production", Output: []string{"public"}},
-	{ID: "webpack", Name: "webpack", Match: scriptRuns("build", "webpack"), Build: "webpack --mode production", Output: []string{"dist", "build", "public"}},
+	{ID: "webpack", Name: "webpack", Match: func(f *folder) bool { return callsWebpack.MatchString(f.script("build")) }, Build: "webpack --mode production", Output: []string{"dist", "build", "public"}},
 	{ID: "storybook", Name: "Storybook", Match: func(f *folder) bool {
 		return f.script("build") == "" && (f.uses("storybook") || f.script("build-storybook") != "")
 	}, Scripts: []string{"build-storybook"}, Build: "storybook build", Output: []string{"storybook-static"}, Immutable: []string{"assets"}},
@@ -123,17 +126,7 @@ func (r *Row) matches(f *folder) bool {
 	return r.Match != nil && r.Match(f)
 }
 
-func scriptRuns(script string, commands ...string) func(*folder) bool {
-	return func(f *folder) bool {
-		text := f.script(script)
-		for _, command := range commands {
-			if text == command || strings.HasPrefix(text, command+" ") || strings.Contains(text, " "+command) {
-				return true
-			}
-		}
-		return false
-	}
-}
+var callsWebpack = regexp.MustCompile(`(^|\s)webpack(\s|$)`)
 
 func allPackages(names ...string) func(*folder) bool {
 	return func(f *folder) bool {

@@ -2,7 +2,6 @@ package transcript
 
 import (
 	"fmt"
-	"io"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -102,8 +101,8 @@ func (l *Log) add(stream site.Stream, raw string, redrawn bool) bool {
 
 // Writer returns a writer for one stream of one command. Its Close hands on a
 // last line that has no line break.
-func (l *Log) Writer(stream site.Stream) io.WriteCloser {
-	return &writer{log: l, stream: stream, keep: l.lineLimit + l.masker.Longest() + utf8.UTFMax}
+func (l *Log) Writer(stream site.Stream) *Writer {
+	return &Writer{log: l, stream: stream, keep: l.lineLimit + l.masker.Longest() + utf8.UTFMax}
 }
 
 func size(bytes int64) string {

@@ -133,6 +133,25 @@ func TestTheLogEndsAtItsLimitOnce(t *testing.T) {
 	}
 }
 
+func TestTheEndOfACutLogIsRemembered(t *testing.T) {
+	l, _ := newLog(site.Limits{LogBytes: 100}, "hunter22")
+	w := l.Writer(site.Stderr)
+	for i := range 100_000 {
+		if _, err := fmt.Fprintf(w, "line %d hunter22\n", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.Rest(2); len(got) != 2 || got[0] != "line 99998 [secret]" || got[1] != "line 99999 [secret]" {
+		t.Errorf("%q", got)
+	}
+	if got := w.Rest(10_000); len(got) < 100 || len(got) > 1000 || len(w.rest) > restBytes {
+		t.Errorf("%d lines", len(got))
+	}
+	if _, err := w.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil || len(w.Rest(10)) != 0 {
+		t.Errorf("an endless line: %q", w.Rest(10))
+	}
+}
+
 func TestAGigabyteOfLogIsCheap(t *testing.T) {
 	l, r := newLog(site.DefaultLimits(), "some-secret-value")
 	count := 0
