@@ -425,7 +425,10 @@ export interface paths {
     /** Your projects, each with its latest and its production deployment */
     get: operations['listProjects']
     put?: never
-    /** Make a project */
+    /**
+     * Make a project
+     * @description Settings of the build that are left out or empty are detected.
+     */
     post: operations['createProject']
     delete?: never
     options?: never
@@ -451,7 +454,10 @@ export interface paths {
     delete: operations['deleteProject']
     options?: never
     head?: never
-    /** Change a project */
+    /**
+     * Change a project
+     * @description What is left out stays as it is; an empty setting of the build is detected again.
+     */
     patch: operations['updateProject']
     trace?: never
   }
@@ -747,7 +753,7 @@ export interface components {
        * @description Left out: production on the production branch and for the project's first one, else preview.
        * @enum {string}
        */
-      environment?: 'production' | 'preview'
+      environment?: '' | 'production' | 'preview'
       message?: string
       noCache?: boolean
       projectId: string
@@ -1102,12 +1108,13 @@ export interface components {
       /** @description https:// to a public host. None: the project gets its files by upload. */
       gitURL?: string
       /** @enum {string} */
-      htmlHandling?: 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
+      htmlHandling?:
+        '' | 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
       installCommand?: string
       name: string
       nodeVersion?: string
       /** @enum {string} */
-      notFound?: 'auto' | '404-page' | 'single-page-application' | 'none'
+      notFound?: '' | 'auto' | '404-page' | 'single-page-application' | 'none'
       outputDirectory?: string
       /** @description The repository's default where it is left out. */
       productionBranch?: string
@@ -1122,15 +1129,15 @@ export interface components {
       framework?: string
       gitURL?: string
       /** @enum {string} */
-      htmlHandling?: 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
+      htmlHandling?:
+        '' | 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
       installCommand?: string
       name?: string
       nodeVersion?: string
       /** @enum {string} */
-      notFound?: 'auto' | '404-page' | 'single-page-application' | 'none'
+      notFound?: '' | 'auto' | '404-page' | 'single-page-application' | 'none'
       outputDirectory?: string
       productionBranch?: string
-      /** @description An empty text stands for what is detected, here and below. */
       rootDirectory?: string
       subDomain?: string
     }
@@ -1230,7 +1237,7 @@ export interface components {
        * @description Left out: production for the project's first deployment, else preview.
        * @enum {string}
        */
-      environment?: 'production' | 'preview'
+      environment?: '' | 'production' | 'preview'
       /**
        * @description files: the client sends what is served. archive: it sends sources, which a builder builds.
        * @enum {string}
