@@ -73,6 +73,13 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 	if name == r.base[1:] {
 		return nil, ResultNegative, errNoRoute
 	}
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		return nil, ResultError, context.Cause(ctx)
+	case <-r.ctx.Done():
+		return nil, ResultError, errClosed
+	}
 	epoch, known := r.absent.get(name)
 	down := r.origin.down.Load()
 	if known && !down && epoch == r.epoch.Load() {
@@ -105,11 +112,6 @@ func (r *resolver) likely(name string) bool {
 
 // load reads a host's route and its project's record.
 func (r *resolver) load(name string) (loaded[*host], error) {
-	select {
-	case <-r.ready:
-	case <-r.ctx.Done():
-		return loaded[*host]{}, errClosed
-	}
 	r.table.Lock()
 	if h, ok := r.hosts.get(name); ok {
 		r.table.Unlock()
