@@ -37,7 +37,8 @@ export const LogRow = memo(function LogRow(props: LineProps) {
       data-index={props.index}
       style={props.style}
       className={clsx(
-        'flex min-h-5 min-w-full leading-5',
+        // Letters with towers of accents stay within their line.
+        'flex min-h-5 min-w-full overflow-y-clip leading-5',
         wrap ? 'w-full' : 'w-max',
         chosen ? 'bg-accent-soft' : 'hover:bg-hover',
       )}
@@ -65,7 +66,8 @@ export const LogRow = memo(function LogRow(props: LineProps) {
       </span>
       <span
         className={clsx(
-          'min-w-0 grow pr-4',
+          // Marks that turn the direction of text end with the line.
+          'min-w-0 grow pr-4 [unicode-bidi:isolate]',
           wrap ? 'break-words whitespace-pre-wrap' : 'whitespace-pre',
           line.stream === 'system' && 'text-ink-2',
         )}

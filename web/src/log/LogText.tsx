@@ -1,16 +1,20 @@
 import type { CSSProperties } from 'react'
 
-import { parseLine, type Color, type Pen } from './ansi'
+import { parseLine, plain, type Color, type Pen, type Span } from './ansi'
 import { cut } from './search'
 
 const names = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white']
+
+// A line that changes its colour at every letter is not worth a thousand
+// elements: past this many runs the rest is drawn in one.
+const spansAtMost = 300
 
 type LogTextProps = { text: string; pen: Pen; query: string; current: boolean }
 
 // LogText is a log line in its colours, with every occurrence of the search
 // marked. All of it is text nodes.
 export function LogText({ text, pen, query, current }: LogTextProps) {
-  return parseLine(text, pen).spans.map((span, index) => (
+  return bounded(parseLine(text, pen).spans).map((span, index) => (
     <span key={index} style={styleOf(span.pen)}>
       {cut(span.text, query).map((part, at) =>
         at % 2 === 0 ? (
@@ -26,6 +30,15 @@ export function LogText({ text, pen, query, current }: LogTextProps) {
       )}
     </span>
   ))
+}
+
+function bounded(spans: Span[]): Span[] {
+  if (spans.length <= spansAtMost) return spans
+  const rest = spans.slice(spansAtMost)
+  return [
+    ...spans.slice(0, spansAtMost),
+    { text: rest.map((span) => span.text).join(''), pen: plain },
+  ]
 }
 
 function styleOf(pen: Pen): CSSProperties {
