@@ -58,7 +58,7 @@ func newBuild(config Config, job *site.Job, workspace string, reporter *report.R
 
 // run takes the job through its phases.
 func (b *build) run(ctx context.Context) error {
-	if err := os.Mkdir(b.checkout, 0o755); err != nil {
+	if err := os.Mkdir(b.checkout, 0o700); err != nil {
 		return fmt.Errorf("the builder can't make the sources' directory: %w", err)
 	}
 	b.network.Blocked = b.platform(ctx)

@@ -144,7 +144,7 @@ func TestEveryModeOfIsolationBuilds(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			url := repository(t, map[string]string{"package.json": script("mkdir dist && id -u > dist/index.html && echo $HOME >> dist/index.html")})
 			// A directory of the machine that other users can reach, as a runner's is.
-			workspace, err := os.MkdirTemp("", "builder-test-")
+			workspace, err := os.MkdirTemp("", "builder-test-") //nolint:usetesting // whose folders are closed to other users
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -50,7 +50,7 @@ func (b *build) tools(ctx context.Context) error {
 		}
 		packages = append(packages, nodePackage()+"@"+line)
 		names = append(names, fmt.Sprintf("Node %s (%s asks for %s, this machine has %s)", line, p.Node.From, p.Node.Range, there.node))
-		if npm := framework.NPMFor(line); npm != "" && !(p.Manager.Name == "npm" && p.Manager.Exact) {
+		if npm := framework.NPMFor(line); npm != "" && (p.Manager.Name != "npm" || !p.Manager.Exact) {
 			packages = append(packages, "npm@"+npm)
 		}
 	}

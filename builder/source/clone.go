@@ -74,7 +74,7 @@ func (c *clone) fetch(ctx context.Context, url string, local bool, dir string) (
 	}
 	s, err := c.git.open(ctx, r, local, username, password)
 	if err != nil {
-		return nil, fmt.Errorf("the git URL can't be used: %w", err)
+		return nil, err
 	}
 	if err := s.checkout(ctx, c.from.Branch, c.from.Commit, dir); err != nil {
 		s.close()
@@ -253,7 +253,7 @@ func (g *Git) Branches(ctx context.Context, from site.GitSource) (branches []str
 	}
 	s, err := g.open(ctx, r, from.AllowLocal, from.Username, from.Password)
 	if err != nil {
-		return nil, "", fmt.Errorf("the git URL can't be used: %w", err)
+		return nil, "", err
 	}
 	defer s.close()
 	out, err := s.run(ctx, "ls-remote", "--quiet", "--symref", "--", r.URL, "HEAD", "refs/heads/*")

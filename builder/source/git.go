@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -40,9 +41,12 @@ type session struct {
 }
 
 func (g *Git) open(ctx context.Context, r *Repository, local bool, username, password string) (*session, error) {
+	if err := gitVersion(); err != nil {
+		return nil, err
+	}
 	addresses, err := g.Network.Pin(ctx, r, local)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the git URL can't be used: %w", err)
 	}
 	home, err := os.MkdirTemp(g.Scratch, "git-")
 	if err != nil {
@@ -78,6 +82,34 @@ func (g *Git) open(ctx context.Context, r *Repository, local bool, username, pas
 		s.env = append(s.env, "GIT_ASKPASS=/bin/false")
 	}
 	return s, nil
+}
+
+// leastGit is the first version that takes addresses from http.curloptResolve.
+// An earlier one would ignore them, and look the name up by itself.
+const leastGit = 37
+
+// gitVersion says what is wrong with the git that is installed.
+var gitVersion = sync.OnceValue(func() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "git", "version")
+	cmd.Env = []string{"PATH=" + searchPath(), "LC_ALL=C"}
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return errors.New("git is not installed on the machine that builds: install git")
+	}
+	if err != nil {
+		return fmt.Errorf("git on the machine that builds does not work: %w", err)
+	}
+	return checkVersion(string(out))
+})
+
+func checkVersion(said string) error {
+	var major, minor int
+	if _, err := fmt.Sscanf(said, "git version %d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < leastGit {
+		return fmt.Errorf("git on the machine that builds is too old (%.40q): install git 2.%d or later", strings.TrimSpace(said), leastGit)
+	}
+	return nil
 }
 
 func searchPath() string {
@@ -116,7 +148,7 @@ const (
 func (s *session) run(ctx context.Context, args ...string) ([]byte, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {
-		return nil, errors.New("git is not installed on the machine that builds: install git")
+		return nil, fmt.Errorf("find git: %w", err)
 	}
 	if limit := s.git.LimitBytes; limit > 0 {
 		// Before git starts its own children: POSIX has ulimit count blocks of 512.

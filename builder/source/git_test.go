@@ -396,3 +396,14 @@ func TestAFileLargerThanTheDiskEndsTheClone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnOldGitIsRefused(t *testing.T) {
+	for said, good := range map[string]bool{
+		"git version 2.39.5\n": true, "git version 2.37.0 (Apple Git-1)": true, "git version 3.0.1": true,
+		"git version 2.36.6": false, "git version 1.9": false, "": false, "busybox": false,
+	} {
+		if err := checkVersion(said); good != (err == nil) {
+			t.Errorf("%q: %v", said, err)
+		}
+	}
+}

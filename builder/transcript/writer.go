@@ -43,7 +43,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 		w.take(p[:end])
 		w.cr = p[end] == '\r'
-		w.flush(w.cr && !(end+1 < len(p) && p[end+1] == '\n'))
+		w.flush(w.cr && (end+1 == len(p) || p[end+1] != '\n'))
 		p = p[end+1:]
 	}
 	if w.done {
