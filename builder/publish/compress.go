@@ -50,6 +50,10 @@ func (c *compressor) run(ctx context.Context, contents []*content) error {
 		bytes += x.Size
 	}
 	c.report.begin(StepCompress, len(contents), bytes)
+	if len(contents) == 0 {
+		c.report.end()
+		return nil // encoders are large
+	}
 	sets := make([]*encoders, workers())
 	for i := range sets {
 		set, err := newEncoders(c.spool)
@@ -122,7 +126,9 @@ func (c *compressor) each(ctx context.Context, sets []*encoders, tasks []task, d
 					return nil
 				}
 				if !hurried && time.Now().After(c.deadline) {
-					set.hurry()
+					if err := set.hurry(); err != nil {
+						return err
+					}
 					hurried = true
 				}
 				if err := do(set, tasks[i]); err != nil {

@@ -200,6 +200,20 @@ func (p *plane) publish(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, `{"id":"d1","status":"READY"}`)
 }
 
+// called returns how often a call was made, those included that nobody waits
+// for any more.
+func (p *plane) called(name string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls[name]
+}
+
+func (p *plane) wasPublished() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.published > 0
+}
+
 // deployed returns the newest manifest.
 func (p *plane) deployed() *site.Manifest {
 	p.mu.Lock()

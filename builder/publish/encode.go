@@ -29,7 +29,6 @@ type encoders struct {
 	fast    *brotli.Writer
 	best    *brotli.Writer // made when it is needed
 	zstd    *zstd.Encoder
-	late    *zstd.Encoder // a quicker one, for when the time is over
 	gzip    *gzip.Writer
 	buf     []byte
 	zstdBuf []byte
@@ -37,10 +36,6 @@ type encoders struct {
 
 func newEncoders(s *spool) (*encoders, error) {
 	z, err := newZstd(zstd.SpeedBestCompression)
-	if err != nil {
-		return nil, err
-	}
-	late, err := newZstd(zstd.SpeedDefault)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +47,6 @@ func newEncoders(s *spool) (*encoders, error) {
 		out:  spoolWriter{spool: s},
 		fast: brotli.NewWriterLevel(io.Discard, brotliFast),
 		zstd: z,
-		late: late,
 		gzip: g,
 		buf:  make([]byte, 64<<10),
 	}, nil
@@ -69,11 +63,18 @@ func newZstd(level zstd.EncoderLevel) (*zstd.Encoder, error) {
 func (e *encoders) close() {
 	e.out.discard()
 	e.zstd.Close()
-	e.late.Close()
 }
 
-// hurry takes the quicker encoders from now on, which cost a fifth.
-func (e *encoders) hurry() { e.zstd, e.late = e.late, e.zstd }
+// hurry takes a quicker zstd level from now on, which costs a fifth.
+func (e *encoders) hurry() error {
+	quick, err := newZstd(zstd.SpeedDefault)
+	if err != nil {
+		return err
+	}
+	e.zstd.Close()
+	e.zstd = quick
+	return nil
+}
 
 // encode compresses size bytes: those of whole, where they are in memory, else
 // those of in. It returns nil where the variant would have more than most bytes.

@@ -100,7 +100,7 @@ func TestABlobThatNeverArrivesEndsTheRun(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "This URL is not for you.") || !strings.Contains(err.Error(), "can't be uploaded") {
 		t.Errorf("error %v", err)
 	}
-	if p.published != 0 {
+	if p.wasPublished() {
 		t.Error("it was published all the same")
 	}
 }
@@ -117,7 +117,7 @@ func TestARefusedBlobEndsTheRunAtOnce(t *testing.T) {
 	if _, err := p.run(t, smallSite(t), nil); err == nil {
 		t.Error("no error")
 	}
-	if n := p.calls["POST /deployments/d1/uploads"]; n != 1 {
+	if n := p.called("POST /deployments/d1/uploads"); n != 1 {
 		t.Errorf("asked %d times for uploads", n)
 	}
 }
@@ -137,7 +137,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		if !errors.As(err, &api) || api.Status != status || !strings.Contains(err.Error(), detail) {
 			t.Errorf("%d: error %v", status, err)
 		}
-		if n := p.calls["PUT /deployments/d1/manifest"]; n != 1 {
+		if n := p.called("PUT /deployments/d1/manifest"); n != 1 {
 			t.Errorf("%d: tried %d times", status, n)
 		}
 	}
@@ -219,7 +219,7 @@ func TestFilesThatChangeAreNoticed(t *testing.T) {
 					if !errors.As(err, &changed) || changed.Name != file || !strings.Contains(err.Error(), "deploy again") {
 						t.Errorf("error %v", err)
 					}
-					if p.published != 0 {
+					if p.wasPublished() {
 						t.Error("it was published")
 					}
 				})

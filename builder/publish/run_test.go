@@ -287,7 +287,7 @@ func TestMoreFilesThanOneAnswerHolds(t *testing.T) {
 		t.Fatal(result, err)
 	}
 	p.check(t, dir)
-	if n := p.calls["POST /deployments/d1/uploads"]; n != 4 {
+	if n := p.called("POST /deployments/d1/uploads"); n != 4 {
 		t.Errorf("asked %d times for uploads, want 4", n)
 	}
 }
