@@ -13,7 +13,13 @@ const stopTime = 30 * time.Second
 type builderSet struct {
 	mu sync.Mutex
 	of map[string]runningBuilder // by handle
+	// early are exits that came before the builder was added: one that ends at
+	// once may be faster than the return of its start.
+	early map[string]BuilderExit
 }
+
+// maxEarly bounds exits of builders that are never added.
+const maxEarly = 1000
 
 type runningBuilder struct {
 	attempt Attempt
@@ -21,21 +27,41 @@ type runningBuilder struct {
 	ending  bool
 }
 
-func newBuilderSet() *builderSet { return &builderSet{of: map[string]runningBuilder{}} }
-
-func (b *builderSet) add(handle string, a Attempt) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.of[handle] = runningBuilder{attempt: a}
+func newBuilderSet() *builderSet {
+	return &builderSet{of: map[string]runningBuilder{}, early: map[string]BuilderExit{}}
 }
 
-// remove forgets a builder and returns what its attempt was.
-func (b *builderSet) remove(handle string) (Attempt, bool) {
+// add begins to look after a builder, unless it has ended already.
+func (b *builderSet) add(handle string, a Attempt) (exit BuilderExit, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r, ok := b.of[handle]
-	delete(b.of, handle)
+	if exit, ended = b.early[handle]; ended {
+		delete(b.early, handle)
+		return exit, true
+	}
+	b.of[handle] = runningBuilder{attempt: a}
+	return exit, false
+}
+
+// exited forgets a builder that has ended by itself, and returns its attempt.
+func (b *builderSet) exited(exit BuilderExit) (Attempt, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, ok := b.of[exit.Handle]
+	delete(b.of, exit.Handle)
+	if !ok && len(b.early) < maxEarly {
+		b.early[exit.Handle] = exit
+	}
 	return r.attempt, ok
+}
+
+// remove forgets a builder that was ended, and returns its attempt.
+func (b *builderSet) remove(handle string) Attempt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.of[handle]
+	delete(b.of, handle)
+	return r.attempt
 }
 
 func (b *builderSet) all() map[string]Attempt {
@@ -67,12 +93,14 @@ func (b *builderSet) over(handle string, now time.Time) time.Duration {
 func (b *builderSet) end(handle string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.of[handle]
+	r, ok := b.of[handle]
 	if r.ending {
 		return false
 	}
-	r.ending = true
-	b.of[handle] = r
+	if ok {
+		r.ending = true
+		b.of[handle] = r
+	}
 	return true
 }
 
@@ -107,6 +135,6 @@ func (s *Service) stopBuilder(ctx context.Context, handle string) {
 		s.builders.notEnded(handle) // the next round tries again
 		return
 	}
-	s.builders.remove(handle)
+	s.meters.drop(s.builders.remove(handle).Deployment)
 	wake(s.wakeDispatcher)
 }

@@ -52,7 +52,9 @@ func (s *Service) startDetection(ctx context.Context, a Attempt, claim string) (
 		s.failDetection(ctx, a.Deployment, "The builder could not be started.")
 		return "", fmt.Errorf("start detection %s: %w", a.Deployment, err)
 	}
-	s.builders.add(handle, a)
+	if exit, ended := s.builders.add(handle, a); ended {
+		s.builderEnded(ctx, a, exit)
+	}
 	return handle, nil
 }
 

@@ -102,7 +102,10 @@ func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim stri
 		return
 	}
 	s.log.Info("builder started", "attempt", a.ID(), "builder", handle)
-	s.builders.add(handle, a)
+	if exit, ended := s.builders.add(handle, a); ended {
+		s.builderEnded(ctx, a, exit)
+		return
+	}
 	err = s.store.Update(ctx, func(tx Tx) error {
 		row, err := tx.Deployment(d.ID)
 		if err != nil {
@@ -165,7 +168,7 @@ func (s *Service) runExits(ctx context.Context) {
 	for {
 		select {
 		case exit := <-s.runner.Exits():
-			if a, ok := s.builders.remove(exit.Handle); ok {
+			if a, ok := s.builders.exited(exit); ok {
 				s.builderEnded(ctx, a, exit)
 			}
 			wake(s.wakeDispatcher)

@@ -36,11 +36,10 @@ func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, e
 	meter := s.meters.get(attempt.Deployment)
 	meter.mu.Lock()
 	defer meter.mu.Unlock()
-	// The lines first: a state is told when they can be read.
-	if err := s.keepLines(ctx, meter, attempt.Deployment, attempt.Number, events); err != nil {
-		return false, err
-	}
-	if linesOnly(events) && s.now().Sub(meter.heard) < heardEvery {
+	// The lines first: a state is told when they can be read. Where they can't
+	// be kept the state counts all the same, and the builder sends them again.
+	lost := s.keepLines(ctx, meter, attempt.Deployment, attempt.Number, events)
+	if lost == nil && linesOnly(events) && s.now().Sub(meter.heard) < heardEvery {
 		return s.isOver(ctx, attempt)
 	}
 	ended := false
@@ -54,7 +53,7 @@ func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, e
 	if canceled || ended {
 		s.meters.drop(attempt.Deployment)
 	}
-	return canceled, err
+	return canceled, or(err, lost)
 }
 
 // linesOnly reports whether events change nothing but the log.

@@ -51,7 +51,7 @@ func TestFollowerGetsEachLineOnce(t *testing.T) {
 		lines  []string
 		states []controlplane.Status
 	}
-	results := make(chan result)
+	results, written := make(chan result), make(chan struct{})
 	follow := func(slow bool) {
 		events, err := p.FollowLogs(t.Context(), p.me, d.ID, "")
 		if err != nil {
@@ -62,7 +62,7 @@ func TestFollowerGetsEachLineOnce(t *testing.T) {
 		n := 0
 		got, states, _ := readAll(t, events, func([]string, []controlplane.Status) bool {
 			if n++; slow && n == 600 {
-				time.Sleep(300 * time.Millisecond) // far more than the buffer is written meanwhile
+				<-written // far more than the buffer holds
 			}
 			return false
 		})
@@ -73,6 +73,7 @@ func TestFollowerGetsEachLineOnce(t *testing.T) {
 	for i := 500; i < total; i += 5 {
 		b.report(lines(want[i : i+5]...))
 	}
+	close(written)
 	b.report(lines("the end"), site.Event{Type: site.EventFailed, Reason: "done"})
 	for range 2 {
 		r := <-results

@@ -32,6 +32,9 @@ func CheckGitURL(address string, allowLocal bool) error {
 	if err != nil {
 		return wrong("This is not an address: use one such as https://github.com/owner/name.")
 	}
+	if strings.ContainsFunc(u.Path, unicode.IsControl) {
+		return wrong("The address must not have control characters, encoded or not.")
+	}
 	if u.User != nil {
 		return wrong("The address must not have a user name or password in it: set clone credentials instead.")
 	}

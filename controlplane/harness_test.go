@@ -48,7 +48,7 @@ func (c *clock) Advance(d time.Duration) {
 // plane is a control plane on real stores, with a runner that starts nothing.
 type plane struct {
 	*controlplane.Service
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	clock  *clock
 	config controlplane.Config
@@ -63,7 +63,7 @@ type plane struct {
 
 type option func(*plane)
 
-func newPlane(t *testing.T, options ...option) *plane {
+func newPlane(t testing.TB, options ...option) *plane {
 	t.Helper()
 	p := &plane{t: t, dir: t.TempDir(), clock: newClock(), me: controlplane.Principal{UserID: "me", Scope: controlplane.ScopeAdmin}}
 	p.config = controlplane.Config{
@@ -119,7 +119,7 @@ func (p *plane) start() *plane {
 	return p
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) {
 	defer func() { _ = recover() }() // a line after the test's end

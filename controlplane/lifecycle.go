@@ -21,9 +21,6 @@ func (s *Service) Start(ctx context.Context) error {
 			return fmt.Errorf("start: %w", err)
 		}
 	}
-	if err := s.adoptBucket(ctx); err != nil {
-		return fmt.Errorf("start: %w", err)
-	}
 	if err := s.recoverBuilds(ctx); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

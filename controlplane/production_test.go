@@ -161,7 +161,7 @@ func TestSubDomains(t *testing.T) {
 		{"my blog", "", "my-blog-2"},
 		{"ä", "", "site"},
 		{"api", "", "site-api"},
-		{"git-x", "", "site-git-x"},
+		{"git-x", "", "git-x"},
 		{"a -- b", "", "a-b"},
 		{"x", "chosen", "chosen"},
 		{"A very long name that goes on and on and on and on", "", "a-very-long-name-that-goes-on-and-on-and"},

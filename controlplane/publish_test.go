@@ -358,7 +358,9 @@ func TestAnotherPublisherIsNotOverwritten(t *testing.T) {
 	})
 }
 
-func TestFirstDeploymentIsLiveWithin200ms(t *testing.T) {
+// The bound is less than the interval in which the publisher looks for work
+// that nobody told it of.
+func TestPublishingDoesNotWaitForAPoll(t *testing.T) {
 	p := newPlane(t).start()
 	project := p.project("repo")
 	d, _, err := p.CreateDeployment(t.Context(), p.me, controlplane.UploadInput{ProjectID: project.ID, Kind: controlplane.KindFiles})
@@ -370,7 +372,7 @@ func TestFirstDeploymentIsLiveWithin200ms(t *testing.T) {
 	if d, err = p.Publish(t.Context(), actor(p.me), d.ID); err != nil || d.LiveAt == nil {
 		t.Fatalf("%+v %v", d, err)
 	}
-	if took := time.Since(begun); took > 200*time.Millisecond {
+	if took := time.Since(begun); took > 900*time.Millisecond {
 		t.Errorf("publishing took %s", took)
 	}
 }

@@ -33,12 +33,19 @@ type publisher struct {
 	s         *Service
 	heldUntil time.Time
 	headAt    time.Time // of the last write of head
+	adopted   bool      // the bucket's highest generation is known
 }
 
 // publishOnce publishes one round and reports whether there is more to do.
 func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
 	if held, err := p.hold(ctx); err != nil || !held {
 		return false, err
+	}
+	if !p.adopted {
+		if err := p.s.adoptBucket(ctx); err != nil {
+			return false, err
+		}
+		p.adopted = true
 	}
 	var hosts []*HostRow
 	var projects []*ProjectRow
@@ -334,9 +341,10 @@ func (s *Service) readRecord(ctx context.Context, key string, record any) (found
 	return true, o.ETag, nil
 }
 
-// adoptBucket raises the counter of generations past the bucket's highest. A
-// database that was behind it was restored from a backup: everything is
-// published again.
+// adoptBucket runs before the first record is written, not before the start: a
+// bucket that is down keeps nobody from looking at projects and logs. It raises
+// the counter of generations past the bucket's highest. A database that was
+// behind it was restored from a backup: everything is published again.
 func (s *Service) adoptBucket(ctx context.Context) error {
 	var head site.Head
 	if _, _, err := s.readRecord(ctx, site.HeadKey, &head); err != nil && !errors.Is(err, errRecord) {

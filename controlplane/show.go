@@ -59,6 +59,9 @@ func (s *Service) showProjects(tx Tx, rows []*ProjectRow) ([]*Project, error) {
 			continue
 		}
 		d, err := tx.Deployment(h.Deployment)
+		if CodeOf(err) == CodeNotFound {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func subDomainOf(name string) string {
 		}
 	}
 	label := strings.Trim(cut(b.String(), 40), "-")
-	if len(label) < 3 || slices.Contains(reservedSubDomains, label) || strings.HasPrefix(label, "git-") {
+	if len(label) < 3 || slices.Contains(reservedSubDomains, label) {
 		label = strings.Trim(cut("site-"+label, 40), "-")
 	}
 	return label

@@ -125,7 +125,7 @@ func (s *Service) noteUploads(ctx context.Context, a Actor, id string, count int
 		if err != nil || t.d.UploadedBlobs >= count {
 			return err
 		}
-		t.d.UploadedBlobs = count
+		t.d.UploadedBlobs, t.d.UpdatedAt = count, s.now()
 		_, err = tx.SaveDeployment(t.d, StatusInProgress, t.d.Attempt)
 		n.deployments = append(n.deployments, t.d)
 		return err

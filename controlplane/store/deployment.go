@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -115,18 +116,34 @@ func oneDeployment(name string, row *sql.Row) (*controlplane.DeploymentRow, erro
 	return d, nil
 }
 
-// Deployments implements [controlplane.DeploymentRows].
+// Deployments implements [controlplane.DeploymentRows]. Conditions that choose
+// all are left out, so that an index serves the others.
 func (t *tx) Deployments(q controlplane.DeploymentQuery) ([]*controlplane.DeploymentRow, error) {
+	var where strings.Builder
+	args := []any{q.UserID, site.ProjectDeleted, q.Limit}
+	add := func(condition string, value any) {
+		args = append(args, value)
+		fmt.Fprintf(&where, " AND "+condition, len(args))
+	}
+	if q.ProjectID != "" {
+		add("d.project_id = $%d", q.ProjectID)
+	}
+	if q.Status != "" {
+		add("d.status = $%d", q.Status)
+	}
+	if q.Branch != "" {
+		add("d.branch = $%d", q.Branch)
+	}
+	if q.Environment != "" {
+		add("d.environment = $%d", q.Environment)
+	}
+	if q.Before != 0 {
+		add("d.seq < $%d", q.Before)
+	}
 	return collect(t, scanDeployment, selectDeployment+`
 		JOIN projects p ON p.id = d.project_id
-		WHERE p.user_id = $1 AND p.state <> $2 AND d.removed_at = 0
-		  AND ($3 = '' OR d.project_id = $3)
-		  AND ($4 = '' OR d.status = $4)
-		  AND ($5 = '' OR d.branch = $5)
-		  AND ($6 = '' OR d.environment = $6)
-		  AND ($7 = 0 OR d.seq < $7)
-		ORDER BY d.seq DESC LIMIT $8`,
-		q.UserID, site.ProjectDeleted, q.ProjectID, q.Status, q.Branch, q.Environment, q.Before, q.Limit)
+		WHERE p.user_id = $1 AND p.state <> $2 AND d.removed_at = 0`+where.String()+`
+		ORDER BY d.seq DESC LIMIT $3`, args...)
 }
 
 // LatestDeployments implements [controlplane.DeploymentRows].

@@ -83,7 +83,7 @@ CREATE TABLE deployments (
     UNIQUE (project_id, host_id)
 );
 CREATE INDEX deployments_by_project ON deployments (project_id, seq);
-CREATE INDEX deployments_active ON deployments (status, seq) WHERE status = 'QUEUED' OR status = 'IN_PROGRESS';
+CREATE INDEX deployments_by_status ON deployments (status, seq);
 CREATE INDEX deployments_not_live ON deployments (seq) WHERE status = 'READY' AND live_at = 0;
 CREATE UNIQUE INDEX deployments_by_key ON deployments (user_id, idempotency_key) WHERE idempotency_key <> '';
 
