@@ -215,3 +215,26 @@ func TestRecordsThatAreNoJSONAreFailures(t *testing.T) {
 		t.Errorf("a route without its project's record: %d", got.StatusCode)
 	}
 }
+
+func TestAnEmptiedBucketHasNoSites(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, page("one"))
+	c := newClient(t, newEdge(t, b, func(c *edge.Config) { c.StateDir = t.TempDir() }))
+	c.get("/")
+	var keys []string
+	for info, err := range b.List(context.Background(), "", blob.ListOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Key != site.HeadKey {
+			keys = append(keys, info.Key)
+		}
+	}
+	if err := b.Delete(context.Background(), append(keys, site.HeadKey)...); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the host has no route", func() bool { return c.get("/").StatusCode == 404 })
+	b.head = site.Head{}
+	b.deploy("d2", site.Meta{}, page("two"))
+	eventually(t, "a new site", func() bool { return c.get("/").body == "two" })
+}

@@ -162,6 +162,12 @@ func (h *host) refresh(ctx context.Context, r *resolver) error {
 func (p *project) refresh(ctx context.Context, r *resolver) error {
 	before := p.record.value.Load()
 	record, err := p.record.read(ctx, r.origin)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Records are never deleted, and what was seen last counts. The change log
+		// will name it when there is one again.
+		p.record.stale.Store(true)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

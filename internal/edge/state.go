@@ -36,6 +36,7 @@ type state struct {
 
 const (
 	stateSuffix = ".object"
+	tempSuffix  = ".tmp"
 	sweepEvery  = time.Hour
 )
 
@@ -168,15 +169,28 @@ func (s *state) write(key string, object []byte) error {
 		}
 		return nil
 	}
-	sum := sha256.Sum256(object)
-	temp := path + ".tmp"
-	if err := os.WriteFile(temp, slices.Concat(sum[:], object), 0o600); err != nil {
-		return fmt.Errorf("keep state of %s: %w", key, err)
-	}
-	if err := os.Rename(temp, path); err != nil {
+	if err := s.replace(path, object); err != nil {
 		return fmt.Errorf("keep state of %s: %w", key, err)
 	}
 	return nil
+}
+
+// replace writes a file beside its place and renames it. The name is its own:
+// another edge may use the directory too.
+func (s *state) replace(path string, object []byte) error {
+	temp, err := os.CreateTemp(s.dir, "*"+tempSuffix)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(object)
+	_, err = temp.Write(slices.Concat(sum[:], object))
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+	}
+	return err
 }
 
 // touch makes what is in use young: it may have been written long ago.
@@ -206,8 +220,10 @@ func (s *state) sweep(maxBytes int64) error {
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		if !strings.HasSuffix(entry.Name(), stateSuffix) {
+		if strings.HasSuffix(entry.Name(), tempSuffix) && time.Since(info.ModTime()) > sweepEvery {
 			os.Remove(filepath.Join(s.dir, entry.Name())) // left by a crash
+		}
+		if !strings.HasSuffix(entry.Name(), stateSuffix) {
 			continue
 		}
 		all = append(all, kept{entry.Name(), info.Size(), info.ModTime()})

@@ -99,8 +99,14 @@ func TestStateIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "crash.tmp"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for name, age := range map[string]time.Duration{"crash.tmp": 2 * sweepEvery, "busy.tmp": 0} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Now().Add(-age), time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.touch(slices.Values([]string{"0", "never kept"}))
 	if err := s.sweep(3500); err != nil {
@@ -113,5 +119,8 @@ func TestStateIsBounded(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "crash.tmp")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what a crash left: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "busy.tmp")); err != nil {
+		t.Errorf("what another edge writes: %v", err)
 	}
 }
