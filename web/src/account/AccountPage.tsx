@@ -3,6 +3,7 @@ import { useState } from 'react'
 
 import { queries, queryClient } from '@/api/queries'
 import { useSignOut } from '@/auth/useSignOut'
+import { useCommands } from '@/shell/commands'
 import { PageTitle, Section } from '@/shell/PageTitle'
 import { Button } from '@/ui/Button'
 import { Loaded, SkeletonRows } from '@/ui/Loaded'
@@ -22,6 +23,8 @@ export function Component() {
   const signOut = useSignOut()
   const [creating, setCreating] = useState(false)
   const user = me.data?.user
+  const create = () => setCreating(true)
+  useCommands([{ id: 'new-token', label: 'New API token', run: create }])
   return (
     <div className="page flex narrow flex-col gap-8">
       <PageTitle title="Account">
@@ -42,7 +45,7 @@ export function Component() {
       <Section
         title="API tokens"
         aside={
-          <Button size="small" onClick={() => setCreating(true)}>
+          <Button size="small" onClick={create}>
             New token
           </Button>
         }

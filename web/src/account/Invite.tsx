@@ -2,6 +2,7 @@ import { useMutation } from '@tanstack/react-query'
 
 import { invite } from '@/api/calls'
 import { messageOf } from '@/api/error'
+import { useCommands } from '@/shell/commands'
 import { Section } from '@/shell/PageTitle'
 import { Button } from '@/ui/Button'
 import { CommandLine } from '@/ui/CopyButton'
@@ -10,6 +11,7 @@ import { FormError } from '@/ui/Field'
 // Invite makes a link by which one other person can make an account.
 export function Invite() {
   const create = useMutation({ mutationFn: invite })
+  useCommands([{ id: 'invite', label: 'Make an invitation', run: () => create.mutate() }])
   return (
     <Section
       title="Invite someone"

@@ -15,7 +15,7 @@ import { PageTitle, Section } from '@/shell/PageTitle'
 import { NotFoundPage } from '@/shell/RouteError'
 import { Button } from '@/ui/Button'
 import { Loaded, Skeleton } from '@/ui/Loaded'
-import { StatusMark } from '@/ui/StatusMark'
+import { StatusMark, statusWord } from '@/ui/StatusMark'
 
 import { DeleteDialog } from './DeleteDialog'
 import { EnvironmentTag } from './DeploymentRow'
@@ -46,7 +46,10 @@ function Body({ project, deployment }: { project: Project; deployment: Deploymen
   return (
     <>
       <div className="flex flex-col gap-3">
-        <PageTitle title={title(deployment)} tab={`${deployment.hostId} · ${project.name}`}>
+        <PageTitle
+          title={title(deployment)}
+          tab={`${statusWord(deployment.status)} · ${deployment.hostId} · ${project.name}`}
+        >
           <Actions project={project} deployment={deployment} />
         </PageTitle>
         <div className="flex flex-wrap items-center gap-x-4 gap-y-2">

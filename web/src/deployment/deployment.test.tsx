@@ -54,6 +54,34 @@ describe('a deployment that is building', () => {
     expect(log.readyState).toBe(FakeEventSource.CLOSED)
   })
 
+  it('can be searched: / and n go on from the log, with a count', async () => {
+    open(building)
+    const region = await screen.findByRole('log', { name: 'Build log' })
+    const log = FakeEventSource.to(stream)
+    for (const [index, text] of ['one error', 'fine', 'another Error'].entries()) {
+      log.send('line', aLine(index + 1, { text }))
+    }
+    await waitFor(() => expect(region).toHaveTextContent('another Error'))
+    region.focus()
+    await userEvent.keyboard('/error')
+    await screen.findByText('– of 2')
+    region.focus()
+    await userEvent.keyboard('nn')
+    await screen.findByText('2 of 2')
+    expect(region.querySelectorAll('mark')).toHaveLength(2)
+  })
+
+  it('folds its phases', async () => {
+    open(building)
+    const region = await screen.findByRole('log', { name: 'Build log' })
+    FakeEventSource.to(stream).send('line', aLine(1, { text: 'compiling' }))
+    await waitFor(() => expect(region).toHaveTextContent('compiling'))
+    const header = screen.getByRole('button', { name: /^Build/ })
+    await userEvent.click(header)
+    expect(header).toHaveAttribute('aria-expanded', 'false')
+    expect(region).not.toHaveTextContent('compiling')
+  })
+
   it('can be canceled', async () => {
     const asked = open(building, {
       [`POST /deployments/${building.id}/cancel`]: { ...building, status: 'CANCELED' },
