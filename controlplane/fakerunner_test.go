@@ -16,7 +16,8 @@ type fakeRunner struct {
 	started  []controlplane.Builder          // ever
 	stopped  []string
 	swept    [][]string
-	failures int // how many starts are still to fail
+	failures int  // how many starts are still to fail
+	instant  bool // builders end before their start has returned
 	exits    chan controlplane.BuilderExit
 	news     chan controlplane.Builder
 }
@@ -35,6 +36,10 @@ func (r *fakeRunner) Start(_ context.Context, b controlplane.Builder) (string, e
 	if r.failures > 0 {
 		r.failures--
 		return "", errors.New("no room")
+	}
+	if r.instant {
+		r.exits <- controlplane.BuilderExit{Handle: b.Attempt, Code: 2, Reason: "it ended at once"}
+		return b.Attempt, nil
 	}
 	r.builders[b.Attempt] = b
 	r.started = append(r.started, b)
