@@ -6,9 +6,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -62,6 +64,15 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 func open(path, options string) (*sql.DB, error) {
+	// SQLite gives its other files the permissions of this one. A file that is
+	// there is left alone: to close it would end the locks that this process has.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
 	name := "file:" + (&url.URL{Path: path}).EscapedPath()
 	return sql.Open("sqlite", name+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&"+options)
 }
