@@ -3,6 +3,7 @@ package controlplane_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,10 +125,12 @@ func TestFollowerSeesDeploymentGoLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := p.claim(p.next())
-	go func() {
+	var builder sync.WaitGroup
+	builder.Go(func() {
 		b.report(site.Event{Type: site.EventPhase, Phase: site.PhaseUpload}, lines("uploading"))
 		b.finish(page)
-	}()
+	})
+	defer builder.Wait()
 	var last *controlplane.Deployment
 	for e := range events {
 		if e.State != nil {
