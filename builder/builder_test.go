@@ -112,6 +112,7 @@ func TestWhyABuildFails(t *testing.T) {
 	}{
 		{"exit code", "echo why >&2; exit 3", []string{"The build command `npm run build` ended with exit code 3", "end of the log"}},
 		{"missing program", "no-such-program", []string{"exit code 127", "not found"}},
+		{"aborted", "sh -c 'kill -ABRT $$'", []string{"exit code 134", "4096 MiB"}},
 		{"no output", "true", []string{"no output", "looked for dist, build", "there is: package.json"}},
 		{"empty output", "mkdir dist", []string{"no output"}},
 		{"link out of the output", "mkdir dist && echo hi > dist/index.html && ln -s /etc/passwd dist/passwd.txt", []string{"passwd.txt"}},
@@ -151,7 +152,7 @@ func TestEveryModeOfIsolationBuilds(t *testing.T) {
 			t.Cleanup(func() { os.RemoveAll(workspace) })
 			r := newPlane(t, gitJob(url)).build(func(c *Config) { c.Sandbox, c.Workspace = mode, workspace })
 			r.succeeds()
-			if warned := strings.Contains(r.log, "Warning: Builds "); warned != (mode != "bubblewrap") {
+			if warned := strings.Contains(r.log, "Warning: Builds run as a user") || strings.Contains(r.log, "Warning: Builds are not isolated"); warned != (mode != "bubblewrap") {
 				t.Errorf("the log:\n%s", r.log)
 			}
 			if root := strings.HasPrefix(r.file("/index.html"), "0\n"); root && mode != "none" {

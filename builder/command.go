@@ -18,12 +18,12 @@ const toolsFolder = ".mini-vercel"
 // command runs a shell command in a folder of the sources, prints it to the log
 // as a terminal would, and its output behind it.
 func (b *build) command(ctx context.Context, what, command, dir string) error {
-	b.log.Say("$ %s", command)
-	stdout, stderr := b.log.Writer(site.Stdout), b.log.Writer(site.Stderr)
 	s, err := b.sandbox()
 	if err != nil {
 		return err
 	}
+	b.log.Say("$ %s", command)
+	stdout, stderr := b.log.Writer(site.Stdout), b.log.Writer(site.Stderr)
 	result, err := s.Run(ctx, b.shell(s, command, dir, sandbox.Command{Stdout: stdout, Stderr: stderr, Network: true}))
 	_ = stdout.Close() // a log's writer never fails
 	_ = stderr.Close()
@@ -133,6 +133,8 @@ func (b *build) explain(what, command string, result sandbox.Result) error {
 		return fmt.Errorf("%s: a program was not found, see the log; add it to the project's dependencies", failed)
 	case result.ExitCode == 126:
 		return fmt.Errorf("%s: a file may not be executed, see the log; commit it with its executable bit", failed)
+	case result.ExitCode == 134:
+		return fmt.Errorf("%s: it aborted, as Node does when its heap is full, see the log; NODE_OPTIONS=--max-old-space-size=N, in MiB, gives it more of the %d MiB that a build may use", failed, b.job.Limits.MemoryBytes>>20)
 	case result.ExitCode == 137:
 		return fmt.Errorf("%s: it was killed", failed)
 	}
