@@ -1,4 +1,24 @@
 // Package controlplane keeps projects and deployments: it decides which state
 // follows which, starts builders, takes in what they report, and publishes
 // routes, project records and the change log to the bucket.
+//
+// [Service] holds every rule. It stands on four interfaces, which the folders
+// beside it and internal/blob implement: [Store] (rows), [LogStore] (lines of
+// builds), [Runner] (what starts builders) and blob.Store (the bucket).
+//
+// A deployment's life, and where it is written:
+//
+//	deployments.go  asked for, queued; older ones of the branch superseded
+//	transition.go   the one function that changes a status
+//	dispatcher.go   claimed, a builder started; watch.go: time limits, recovery, drain
+//	attempt.go      the builder's tokens and job; events.go: what it reports
+//	manifest.go     what it has to publish; uploads.go: what the bucket lacks
+//	publish.go      ready, in one transaction; hosts.go: which hosts it takes
+//	publisher.go    its routes written, the change log appended: it is live
+//	promote.go      production given by a person; resumed
+//	removal.go      removed; sweeper.go, collect.go: expired, its bytes freed
+//
+// No transaction waits for anything but the database. What reads the bucket to
+// decide something holds the project's lock meanwhile, see [Store.LockProject].
+// Whatever runs in the background can be killed anywhere, and is done again.
 package controlplane
