@@ -34,8 +34,7 @@ const cursor = {
 // The keys begin with what a change names, so that one prefix invalidates all
 // that it touches.
 export const queries = {
-  me: () =>
-    queryOptions({ queryKey: ['me'], queryFn: calls.getMe, staleTime: 300_000, retry: false }),
+  me: () => queryOptions({ queryKey: ['me'], queryFn: calls.getMe }),
   setup: () => queryOptions({ queryKey: ['setup'], queryFn: calls.getSetup }),
   tokens: () => queryOptions({ queryKey: ['tokens'], queryFn: calls.getTokens }),
   system: () =>

@@ -12,6 +12,7 @@ import { Toasts } from '@/ui/toast'
 
 import { CommandsProvider } from './commands'
 import { Notices } from './Notices'
+import { PageTitle } from './PageTitle'
 import { PaletteHost } from './Palette'
 import { Rail } from './Rail'
 import { TopBar } from './TopBar'
@@ -29,16 +30,17 @@ export function Shell() {
     const here = pathname + search + hash
     return <Navigate replace to={paths.login(here === '/' ? undefined : here)} />
   }
-  if (me.error && !me.data) {
+  // Said at once, though it may be tried again in a while.
+  if (me.failureReason && !me.data) {
     return (
-      <div className="page">
+      <main className="page flex flex-col gap-6">
+        <PageTitle title="Not available" />
         <Failed
           what="The dashboard could not be loaded."
-          error={me.error}
-          pending={me.isFetching}
+          error={me.failureReason}
           retry={() => void me.refetch()}
         />
-      </div>
+      </main>
     )
   }
   if (!me.data) return null

@@ -73,6 +73,20 @@ describe('a session that has ended', () => {
   })
 })
 
+describe('a control plane that does not answer', () => {
+  it('is told of at once, and asked again', async () => {
+    let answers = false
+    serve({
+      'GET /auth/me': () => (answers ? me : new Problem(503, 'the database does not answer')),
+      'GET /projects': projects,
+    })
+    openPage('/')
+    expect(await screen.findByRole('alert')).toHaveTextContent('The database does not answer.')
+    answers = true
+    await screen.findByRole('heading', { name: 'Shop' }, { timeout: 3000 })
+  })
+})
+
 describe('rank', () => {
   const found = (query: string) =>
     rank(['Blog', 'Log viewer', 'Catalog', 'Dialogue'], query, String)
