@@ -1,14 +1,10 @@
 package source
 
 import (
-	"crypto/tls"
-	"encoding/pem"
 	"fmt"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,61 +166,6 @@ func TestNothingOfARepositoryRuns(t *testing.T) {
 	}
 }
 
-// forge serves the repositories below a folder over HTTPS, as a public one
-// would, at git.example.
-type forge struct {
-	*httptest.Server
-	g        *Git
-	said     *[]string
-	root     string
-	password string
-	handler  func(w http.ResponseWriter, r *http.Request) bool
-	requests atomic.Int64
-}
-
-func newForge(t *testing.T) *forge {
-	t.Helper()
-	f := &forge{root: t.TempDir()}
-	backend := &cgi.Handler{
-		Path: filepath.Join(git(t, ".", "--exec-path"), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + f.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
-	}
-	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f.requests.Add(1)
-		if f.handler != nil && f.handler(w, r) {
-			return
-		}
-		if _, password, _ := r.BasicAuth(); password != f.password {
-			w.Header().Set("WWW-Authenticate", "Basic")
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		backend.ServeHTTP(w, r)
-	}))
-	f.Server.TLS = &tls.Config{}
-	f.StartTLS()
-	t.Cleanup(f.Close)
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
-	if err := os.WriteFile(ca, certificate, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	f.g, f.said = newGit(t)
-	f.g.extraEnv = []string{"GIT_SSL_CAINFO=" + ca}
-	f.g.Network = Network{Resolver: names{"example.com": {"127.0.0.1"}}, trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
-	return f
-}
-
-// address is the repository's public address: the test certificate is for
-// example.com.
-func (f *forge) address(name string) string {
-	u, err := url.Parse(f.Server.URL)
-	if err != nil {
-		panic(err)
-	}
-	return "https://example.com:" + u.Port() + "/" + name
-}
-
 func TestCloneOverHTTPSGoesToThePinnedAddress(t *testing.T) {
 	f := newForge(t)
 	repository(t, filepath.Join(f.root, "x"), map[string]string{"a.txt": "one"})
@@ -295,84 +236,6 @@ func TestCredentialsAreUsedAndNotShown(t *testing.T) {
 	_, err = f.g.Clone(t.Context(), site.GitSource{URL: f.address("x"), Password: "wrong-password"}, filepath.Join(t.TempDir(), "x"))
 	if err == nil || !strings.Contains(err.Error(), "refuses the clone credentials") || strings.Contains(err.Error(), "wrong-password") {
 		t.Error(err)
-	}
-}
-
-// withSubmodule commits a submodule that .gitmodules describes as it is told.
-func withSubmodule(t *testing.T, dir, commit, place, modules string) {
-	t.Helper()
-	write(t, dir, map[string]string{".gitmodules": modules})
-	git(t, dir, "add", ".gitmodules")
-	git(t, dir, "update-index", "--add", "--cacheinfo", "160000,"+commit+","+place)
-	git(t, dir, "commit", "-qm", "add a submodule")
-}
-
-func TestSubmodulesAreFetched(t *testing.T) {
-	f := newForge(t)
-	f.password = "hunter2-secret"
-	leaf := repository(t, filepath.Join(f.root, "leaf"), map[string]string{"leaf.txt": "leaf"})
-	library := repository(t, filepath.Join(f.root, "group/library"), map[string]string{"library.txt": "library"}, map[string]string{"library.txt": "newer"})
-	withSubmodule(t, library, git(t, leaf, "rev-parse", "HEAD"), "deep/leaf", "[submodule \"leaf\"]\n\tpath = deep/leaf\n\turl = ../../leaf\n")
-	app := repository(t, filepath.Join(f.root, "group/app"), map[string]string{"app.txt": "app"})
-	withSubmodule(t, app, git(t, library, "rev-parse", "HEAD"), "themes/library",
-		"[submodule \"library\"]\n\tpath = themes/library\n\turl = "+f.address("group/library")+"\n[submodule \"gone\"]\n\tpath = gone\n\turl = file:///etc\n")
-	to := filepath.Join(t.TempDir(), "build")
-	if _, err := f.g.Clone(t.Context(), site.GitSource{URL: f.address("group/app"), Branch: "main", Password: f.password}, to); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{"app.txt": "app", "themes/library/library.txt": "newer", "themes/library/deep/leaf/leaf.txt": "leaf"} {
-		if got := read(t, to, name); got != want {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-}
-
-func TestSubmodulesThatAreRefused(t *testing.T) {
-	f := newForge(t)
-	secret := repository(t, t.TempDir(), map[string]string{"secret.txt": "secret"})
-	commit := git(t, secret, "rev-parse", "HEAD")
-	for i, c := range []struct{ name, place, modules, want string }{
-		{"on this machine", "sub", "path = sub\n\turl = file://" + secret, "not allowed"},
-		{"a path", "sub", "path = sub\n\turl = " + secret, "no scheme"},
-		{"a path upwards", "sub", "path = sub\n\turl = ../../../../.." + secret, "leaves the host"},
-		{"a helper", "sub", "path = sub\n\turl = ext::touch${IFS}/tmp/x", "remote helpers"},
-		{"an option", "sub", "path = sub\n\turl = --upload-pack=id", "begins with -"},
-		{"on loopback", "sub", "path = sub\n\turl = https://127.0.0.2/x", "not a public address"},
-		{"a line break in it", "sub", "path = sub\n\turl = \"https://example.com/x\\nurl = file:///etc\"", "control character"},
-		{"a command", "sub", "path = sub\n\turl = https://127.0.0.2/x\n\tupdate = !touch /tmp/x", "not a public address"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			name := fmt.Sprintf("app%d", i)
-			app := repository(t, filepath.Join(f.root, name), map[string]string{"app.txt": "app"})
-			withSubmodule(t, app, commit, c.place, "[submodule \"sub\"]\n\t"+c.modules+"\n")
-			for _, from := range []site.GitSource{{URL: f.address(name)}, {URL: "file://" + app, AllowLocal: true}} {
-				g := *f.g
-				g.Network.trusted = nil
-				if !from.AllowLocal {
-					g.Network.trusted = f.g.Network.trusted
-				}
-				_, err := g.Clone(t.Context(), from, filepath.Join(t.TempDir(), "build"))
-				if err == nil || !strings.Contains(err.Error(), `submodule "sub"`) {
-					t.Errorf("%s: %v", from.URL, err)
-				}
-				if !from.AllowLocal && (err == nil || !strings.Contains(err.Error(), c.want)) {
-					t.Errorf("%v, want %q", err, c.want)
-				}
-			}
-		})
-	}
-}
-
-func TestModulePathsThatAreRefused(t *testing.T) {
-	for _, name := range []string{"..", "../x", "/x", ".git", "a/.git/hooks", ".GIT/x", ".git ./x", "a//b", "a/../b", ".", "x\r"} {
-		if checkModulePath(name) == nil {
-			t.Errorf("%q is taken", name)
-		}
-	}
-	for _, name := range []string{"a", "a/b", ".github/x", "a.git"} {
-		if err := checkModulePath(name); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
