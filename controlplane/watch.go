@@ -18,6 +18,7 @@ const (
 // watchBuilds ends attempts that run too long or are silent, takes over those
 // whose control plane is gone, and stops builders whose attempt is over.
 func (s *Service) watchBuilds(ctx context.Context) error {
+	now := s.now() // before the rows are read: what is heard meanwhile is later
 	var rows []*DeploymentRow
 	err := s.store.View(ctx, func(tx Tx) (err error) {
 		rows, err = tx.Running()
@@ -26,7 +27,6 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch builds: %w", err)
 	}
-	now := s.now()
 	current := map[Attempt]bool{}
 	for _, d := range rows {
 		a := Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}
