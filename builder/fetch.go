@@ -76,7 +76,7 @@ func at(branch, commit string) string {
 }
 
 func (b *build) git() *source.Git {
-	return &source.Git{Network: b.network, Scratch: b.workspace, Say: b.log.Say, LimitBytes: b.job.Limits.WorkspaceBytes}
+	return &source.Git{Network: b.network, Scratch: b.workspace, Say: b.log.Say, FileBytes: b.job.Limits.WorkspaceBytes, MemoryBytes: b.job.Limits.MemoryBytes}
 }
 
 func (b *build) fetchArchive(ctx context.Context) error {

@@ -239,6 +239,8 @@ func (s *session) explain(err error, from site.GitSource) error {
 		return fmt.Errorf("there is no git repository at %s: check the address", where)
 	case has("Could not resolve host", "Failed to connect", "Connection refused", "timed out", "Operation too slow"):
 		return fmt.Errorf("the repository %s can't be reached: %s", where, said.said)
+	case has("Out of memory", "out of memory", "Cannot allocate memory"):
+		return fmt.Errorf("the repository %s needs more memory than a build may use", where)
 	case has("File size limit", "SIGXFSZ", "signal 25"), strings.Contains(said.err.Error(), "file size limit"):
 		return fmt.Errorf("the repository %s is too large: it does not fit in the build's disk space", where)
 	}

@@ -26,8 +26,9 @@ type Git struct {
 	// Say takes a line for the log.
 	Say func(format string, args ...any)
 
-	// LimitBytes bounds a single file that git writes; 0: no bound.
-	LimitBytes int64
+	// FileBytes bounds a single file that git writes, MemoryBytes what one of
+	// its processes allocates: a server may send anything. 0: no bound.
+	FileBytes, MemoryBytes int64
 
 	extraEnv []string // tests trust a certificate of their own
 }
@@ -150,9 +151,15 @@ func (s *session) run(ctx context.Context, args ...string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find git: %w", err)
 	}
-	if limit := s.git.LimitBytes; limit > 0 {
-		// Before git starts its own children: POSIX has ulimit count blocks of 512.
-		args = append([]string{"-c", fmt.Sprintf(`ulimit -f %d && exec "$@"`, limit/512), "sh", program}, args...)
+	limits := ""
+	if bytes := s.git.FileBytes; bytes > 0 {
+		limits += fmt.Sprintf("ulimit -f %d && ", bytes/512) // POSIX has it in blocks of 512
+	}
+	if bytes := s.git.MemoryBytes; bytes > 0 {
+		limits += fmt.Sprintf("ulimit -d %d && ", bytes/1024)
+	}
+	if limits != "" { // set before git starts its own children
+		args = append([]string{"-c", limits + `exec "$@"`, "sh", program}, args...)
 		program = "/bin/sh"
 	}
 	cmd := exec.CommandContext(ctx, program, args...)

@@ -254,7 +254,7 @@ func TestACloneEndsWithItsContext(t *testing.T) {
 func TestAFileLargerThanTheDiskEndsTheClone(t *testing.T) {
 	dir := repository(t, t.TempDir(), map[string]string{"a.bin": strings.Repeat("x", 1<<20)})
 	g, _ := newGit(t)
-	g.LimitBytes = 64 << 10
+	g.FileBytes = 64 << 10
 	if _, err := g.Clone(t.Context(), site.GitSource{URL: "file://" + dir, AllowLocal: true}, filepath.Join(t.TempDir(), "x")); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Error(err)
 	}
@@ -268,5 +268,18 @@ func TestAnOldGitIsRefused(t *testing.T) {
 		if err := checkVersion(said); good != (err == nil) {
 			t.Errorf("%q: %v", said, err)
 		}
+	}
+}
+
+func TestGitsMemoryIsBounded(t *testing.T) {
+	dir := repository(t, t.TempDir(), map[string]string{"a.bin": strings.Repeat("x", 64<<20)})
+	g, _ := newGit(t)
+	g.MemoryBytes = 32 << 20
+	if _, err := g.Clone(t.Context(), site.GitSource{URL: "file://" + dir, AllowLocal: true}, filepath.Join(t.TempDir(), "x")); err == nil || !strings.Contains(err.Error(), "more memory") {
+		t.Error(err)
+	}
+	g.MemoryBytes = 1 << 30
+	if _, err := g.Clone(t.Context(), site.GitSource{URL: "file://" + dir, AllowLocal: true}, filepath.Join(t.TempDir(), "x")); err != nil {
+		t.Error(err)
 	}
 }
