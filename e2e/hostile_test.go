@@ -22,7 +22,7 @@ func TestAHostileBuildFindsNothing(t *testing.T) {
 		"env > dist/env.txt",
 		"cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' > dist/environ.txt",
 		"cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > dist/cmdline.txt",
-		"ls -laR /root /home /work '" + p.data + "' '" + p.config + "' > dist/ls.txt 2>/dev/null",
+		"ls -laR /root /home /srv '" + p.data + "' '" + p.config + "' > dist/ls.txt 2>/dev/null",
 		"cat /etc/shadow > dist/shadow.txt 2>&1",
 		"find / -name 'master.key' -o -name credentials.json -o -name '*.sock' > dist/find.txt 2>/dev/null",
 		"bash -c 'echo > /dev/tcp/127.0.0.1/" + port + "' 2>/dev/null && echo reached > dist/loopback.txt || echo no > dist/loopback.txt",
