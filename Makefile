@@ -29,8 +29,8 @@ web/dist/index.html: web/node_modules/.package-lock.json $(WEB_FILES)
 	cd web && npm run build
 	@touch $@
 
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-	cd web && npm ci --no-audit --no-fund
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
 test: tools lint test-go test-web e2e ## everything: lint, Go with -race, dashboard, the whole system
@@ -41,7 +41,7 @@ test-go: web/dist/index.html ## Go tests, with the race detector
 test-web: web/node_modules/.package-lock.json ## the dashboard's unit tests
 	cd web && npm test
 
-e2e: build ## the whole system: real builds, kill -9, a browser
+e2e: build e2e/node_modules/.package-lock.json ## the whole system: real builds, kill -9, a browser
 	go test -tags e2e -count=1 -timeout 15m ./e2e/...
 
 lint: $(LINT) web/node_modules/.package-lock.json ## import rules, vet, formatting, types
@@ -63,7 +63,7 @@ verify: gen ## fail if what is generated is not current
 bench: build ## this edge beside Caddy's file_server and nginx, in one run
 	go run ./bench/sidebyside
 
-screenshots: build ## make the README's pictures anew
+screenshots: build e2e/node_modules/.package-lock.json ## make the README's pictures anew
 	node e2e/screenshots.mjs
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
