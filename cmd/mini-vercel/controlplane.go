@@ -168,8 +168,13 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		Limits:           s.limits(),
 		MaxBuilds:        s.BuildCount,
 		MaxProjectBuilds: s.BuildPerProject,
-		AllowLocalGit:    s.AllowLocalGit,
-		Exclusive:        true,
+
+		PreviewRetention:    retention(s.PreviewRetention),
+		ProductionRetention: retention(s.ProductionRetention),
+		FailedRetention:     retention(s.FailedRetention),
+
+		AllowLocalGit: s.AllowLocalGit,
+		Exclusive:     true,
 	}, p.store, p.logs, p.bucket, local, p.log)
 	proxies, err := s.proxies()
 	if err != nil {
@@ -247,6 +252,14 @@ func (s *Settings) masterKey(dir *dataDir) ([]byte, error) {
 		return nil, fmt.Errorf("MASTER_KEY: %w", err)
 	}
 	return key, nil
+}
+
+// retention is a setting as the control plane takes it: 0 is for ever.
+func retention(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // sitePort is the port in the addresses of sites, for an edge on a port.

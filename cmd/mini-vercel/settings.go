@@ -55,6 +55,10 @@ type Settings struct {
 	MaxDeployment  int           `env:"MAX_DEPLOYMENT_MIB" default:"5120" help:"Size of one deployment, in MiB."`
 	MaxArchive     int           `env:"MAX_ARCHIVE_MIB" default:"512" help:"Size of an uploaded archive of sources, in MiB."`
 
+	PreviewRetention    time.Duration `env:"PREVIEW_RETENTION" default:"720h" help:"How long a preview is kept that is not the newest of its branch. 0: for ever."`
+	ProductionRetention time.Duration `env:"PRODUCTION_RETENTION" default:"0s" help:"How long a former production deployment is kept for rollbacks. 0: for ever."`
+	FailedRetention     time.Duration `env:"FAILED_RETENTION" default:"720h" help:"How long failed and canceled deployments and their logs are kept. 0: for ever."`
+
 	RateGeneral   int `env:"RATE_GENERAL" default:"100" help:"Requests a minute for one user or address."`
 	RateSignIn    int `env:"RATE_SIGN_IN" default:"10" help:"Sign-ins a minute for one address."`
 	RateDeploy    int `env:"RATE_DEPLOY" default:"10" help:"Deploys a minute for one user."`
