@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -193,32 +192,4 @@ func TestAMonorepoIsBuiltInItsPackage(t *testing.T) {
 	if got := r.file("/index.html"); !strings.Contains(got, "/apps/web\nsaid\n") {
 		t.Error(got)
 	}
-}
-
-// TestTheBuilderAddsLittle compares a build with the same steps by hand.
-func TestTheBuilderAddsLittle(t *testing.T) {
-	url := repository(t, map[string]string{"package.json": script("mkdir dist && echo hi > dist/index.html")})
-	best := func(run func()) time.Duration {
-		least := time.Hour
-		for range 3 { // the machine may be busy with something else
-			began := time.Now()
-			run()
-			least = min(least, time.Since(began))
-		}
-		return least
-	}
-	byHand := best(func() {
-		dir := filepath.Join(t.TempDir(), "clone")
-		git(t, t.TempDir(), "clone", "-q", "--depth", "1", url, dir)
-		npm := exec.Command("npm", "run", "build")
-		npm.Dir = dir
-		if out, err := npm.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	})
-	built := best(func() { newPlane(t, gitJob(url)).build().succeeds() })
-	if built > byHand+1500*time.Millisecond {
-		t.Errorf("a build takes %v, by hand %v", built, byHand)
-	}
-	t.Logf("a build takes %v, by hand %v", built, byHand)
 }
