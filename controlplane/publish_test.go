@@ -8,7 +8,6 @@ import (
 	"iter"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
@@ -356,23 +355,4 @@ func TestAnotherPublisherIsNotOverwritten(t *testing.T) {
 		r := p.route(productionHost)
 		return r.Deployment == d.ID && r.Generation > newer.Generation
 	})
-}
-
-// The bound is less than the interval in which the publisher looks for work
-// that nobody told it of.
-func TestPublishingDoesNotWaitForAPoll(t *testing.T) {
-	p := newPlane(t).start()
-	project := p.project("repo")
-	d, _, err := p.CreateDeployment(t.Context(), p.me, controlplane.UploadInput{ProjectID: project.ID, Kind: controlplane.KindFiles})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.upload(actor(p.me), d.ID, page)
-	begun := time.Now()
-	if d, err = p.Publish(t.Context(), actor(p.me), d.ID); err != nil || d.LiveAt == nil {
-		t.Fatalf("%+v %v", d, err)
-	}
-	if took := time.Since(begun); took > 900*time.Millisecond {
-		t.Errorf("publishing took %s", took)
-	}
 }
