@@ -80,6 +80,7 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 		now := s.now()
 		t.d.HasManifest, t.d.HeardAt, t.d.UpdatedAt = true, now, now
 		t.d.Files, t.d.Bytes = m.Len(), m.TotalSize()
+		t.d.Warnings = ignoredRules(m.Meta.Rules)
 		ok, err := tx.SaveDeployment(t.d, StatusInProgress, t.d.Attempt)
 		if err == nil && !ok {
 			err = Errorf(CodeConflict, "The deployment has ended meanwhile.")
@@ -133,6 +134,19 @@ func setServing(meta *site.Meta, p *ProjectRow) error {
 		meta.NotFound = config.NotFound
 	}
 	return nil
+}
+
+// ignoredRules warns of files that this version keeps but does not apply, so
+// that nobody looks for the fault in their rules.
+func ignoredRules(rules site.RuleSources) []Warning {
+	var warnings []Warning
+	if rules.Redirects != "" {
+		warnings = append(warnings, Warning{File: "_redirects", Reason: "Redirect rules are not applied by this version of Mini-Vercel; the file is kept and not served."})
+	}
+	if rules.Headers != "" {
+		warnings = append(warnings, Warning{File: "_headers", Reason: "Header rules are not applied by this version of Mini-Vercel; the file is kept and not served."})
+	}
+	return warnings
 }
 
 // sourceOf is what a manifest says of its origin: for a build, only what its

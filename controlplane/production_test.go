@@ -221,9 +221,9 @@ func TestRenamedSubDomainMovesEveryHost(t *testing.T) {
 	eventually(t, "the new hosts answer", func() bool {
 		return p.route("renamed.example.test").Deployment == d.ID && p.route(d.HostID+"--renamed.example.test").Deployment == d.ID
 	})
-	if !p.route(productionHost).Gone || !p.route(d.HostID+"--repo.example.test").Gone {
-		t.Error("the old ones are not tombstones")
-	}
+	eventually(t, "the old ones are tombstones", func() bool {
+		return p.route(productionHost).Gone && p.route(d.HostID+"--repo.example.test").Gone
+	})
 	if d, _ = p.Deployment(t.Context(), p.me, d.ID); d.URL != "http://renamed.example.test" {
 		t.Errorf("address: %s", d.URL)
 	}
