@@ -128,7 +128,7 @@ func (s *Service) Claim(ctx context.Context, token string) (*site.Job, error) {
 	}
 	if a.Detection {
 		job.Kind = site.JobDetect
-		job.Git = &site.GitSource{URL: input.GitURL, Branch: input.Branch, AllowLocal: s.config.AllowLocalGit}
+		job.Git = &site.GitSource{URL: input.GitURL, Branch: input.Branch, AllowLocal: s.isLocalGit(input.GitURL)}
 		job.Build.RootDirectory = input.RootDirectory
 		job.Limits.CloneTime = min(job.Limits.CloneTime, detectTime)
 		return job, nil
@@ -159,7 +159,7 @@ func (s *Service) fillJob(ctx context.Context, job *site.Job, p *ProjectRow, d *
 			return err
 		}
 	} else {
-		job.Git = &site.GitSource{URL: p.GitURL, Branch: d.WantBranch, Commit: d.WantCommit, AllowLocal: s.config.AllowLocalGit}
+		job.Git = &site.GitSource{URL: p.GitURL, Branch: d.WantBranch, Commit: d.WantCommit, AllowLocal: s.isLocalGit(p.GitURL)}
 		c, err := s.credentials(p)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func (s *Service) Detect(ctx context.Context, p Principal, in DetectInput) (*sit
 	if err := p.Allows(ScopeDeploy); err != nil {
 		return nil, err
 	}
-	if err := or(CheckGitURL(in.GitURL, s.config.AllowLocalGit), checkBranch("branch", in.Branch), checkDirectory("rootDirectory", in.RootDirectory)); err != nil {
+	if err := or(CheckGitURL(in.GitURL, s.mayCloneLocal(p)), checkBranch("branch", in.Branch), checkDirectory("rootDirectory", in.RootDirectory)); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, detectTime)

@@ -84,3 +84,54 @@ func TestGitURLs(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyTheMachinesOwnerNamesRepositoriesOfTheMachine(t *testing.T) {
+	p := newPlane(t).start()
+	const local = "file:///srv/repo"
+	invited := p.me
+	owner := controlplane.Principal{UserID: "owner", Scope: controlplane.ScopeAdmin, Admin: true}
+	cli := controlplane.Principal{UserID: "owner", Scope: controlplane.ScopeAdmin, Local: true}
+	for _, row := range []struct {
+		name string
+		who  controlplane.Principal
+		ok   bool
+	}{{"invited", invited, false}, {"owner", owner, true}, {"cli", cli, true}} {
+		_, err := p.CreateProject(t.Context(), row.who, controlplane.ProjectInput{Name: row.name, GitURL: local})
+		if (err == nil) != row.ok {
+			t.Errorf("%s creates: %v", row.name, err)
+		}
+	}
+	url := local
+	_, err := p.UpdateProject(t.Context(), invited, p.project("repo").ID, controlplane.ProjectPatch{GitURL: &url})
+	wantCode(t, err, controlplane.CodeInvalid)
+	_, err = p.Detect(t.Context(), invited, controlplane.DetectInput{GitURL: local})
+	wantCode(t, err, controlplane.CodeInvalid)
+}
+
+// A public name may lead to loopback: only an address that says so is local.
+func TestAJobIsLocalOnlyWhereItsAddressIs(t *testing.T) {
+	p := newPlane(t).start()
+	p.deploy(p.project("repo").ID, "main")
+	if b := p.claim(p.next()); b.job.Git.AllowLocal {
+		t.Error("a repository with a public address may be cloned from this machine")
+	}
+}
+
+func TestCredentialsStayWithTheirServer(t *testing.T) {
+	p := newPlane(t).start()
+	project, err := p.CreateProject(t.Context(), p.me, controlplane.ProjectInput{
+		Name: "private", GitURL: "https://git.example.com/a/b", Credentials: &controlplane.Credentials{Username: "u", Password: "s3cret"},
+	})
+	if err != nil || !project.HasCredentials {
+		t.Fatalf("%+v %v", project, err)
+	}
+	for _, row := range []struct {
+		url  string
+		kept bool
+	}{{"https://git.example.com/a/c", true}, {"https://git.example.com:8443/a/c", false}} {
+		project, err = p.UpdateProject(t.Context(), p.me, project.ID, controlplane.ProjectPatch{GitURL: &row.url})
+		if err != nil || project.HasCredentials != row.kept {
+			t.Errorf("%s: credentials kept: %v, %v", row.url, project.HasCredentials, err)
+		}
+	}
+}

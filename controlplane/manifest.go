@@ -172,12 +172,8 @@ func (s *Service) clearImmutable(ctx context.Context, project string, m *site.Ma
 	if marked == 0 {
 		return m, nil
 	}
-	earlier, err := s.keptManifests(ctx, project)
-	if err != nil {
-		return nil, err
-	}
 	changed := map[int]bool{}
-	for _, old := range earlier {
+	err := s.eachKept(ctx, project, func(old *site.Manifest) bool {
 		at := 0 // both are sorted by path
 		for f := range m.Files() {
 			if !f.Immutable() {
@@ -193,6 +189,10 @@ func (s *Service) clearImmutable(ctx context.Context, project string, m *site.Ma
 				changed[f.Index()] = true
 			}
 		}
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(changed) == 0 {
 		return m, nil
@@ -205,25 +205,28 @@ func (s *Service) clearImmutable(ctx context.Context, project string, m *site.Ma
 	return site.NewManifest(m.Meta, entries)
 }
 
-// keptManifests returns the newest manifests of a project's ready deployments.
-func (s *Service) keptManifests(ctx context.Context, project string) ([]*site.Manifest, error) {
+// eachKept shows the newest manifests of a project's ready deployments, newest
+// first, until seen has enough. Only one is held at a time: together they may
+// be larger than the memory.
+func (s *Service) eachKept(ctx context.Context, project string, seen func(*site.Manifest) (more bool)) error {
 	var ids []string
 	err := s.store.View(ctx, func(tx Tx) (err error) {
 		ids, err = tx.KeptManifests(project, false, comparedManifests)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	kept := make([]*site.Manifest, 0, len(ids))
 	for _, id := range ids {
 		m, err := s.manifest(ctx, project, id)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		kept = append(kept, m)
+		if !seen(m) {
+			return nil
+		}
 	}
-	return kept, nil
+	return nil
 }
 
 // KnownBlobs says which files, by the hash of their bytes, the project's newest
@@ -236,19 +239,18 @@ func (s *Service) KnownBlobs(ctx context.Context, a Actor, projectID string, has
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.keptManifests(ctx, project)
-	if err != nil {
-		return nil, err
+	select {
+	case s.decoding <- struct{}{}:
+		defer func() { <-s.decoding }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	wanted := make(map[site.Hash]struct{}, len(hashes))
 	for _, h := range hashes {
 		wanted[h] = struct{}{}
 	}
 	known := []site.KnownBlob{}
-	for _, m := range kept {
-		if len(wanted) == 0 {
-			break
-		}
+	err = s.eachKept(ctx, project, func(m *site.Manifest) bool {
 		for f := range m.Files() {
 			h := f.Blob(site.Identity).SHA256()
 			if _, ok := wanted[h]; ok {
@@ -256,6 +258,10 @@ func (s *Service) KnownBlobs(ctx context.Context, a Actor, projectID string, has
 				known = append(known, knownBlob(f))
 			}
 		}
+		return len(wanted) > 0
+	})
+	if err != nil {
+		return nil, err
 	}
 	return known, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -24,7 +25,7 @@ func (s *Service) CreateProject(ctx context.Context, p Principal, in ProjectInpu
 		ID: uuid.NewString(), Name: strings.TrimSpace(in.Name), UserID: p.UserID, GitURL: in.GitURL,
 		ProductionBranch: in.ProductionBranch, BuildSettings: in.Build, State: site.ProjectActive, CreatedAt: now, UpdatedAt: now,
 	}}
-	if err := s.checkProject(row); err != nil {
+	if err := s.checkProject(p, row); err != nil {
 		return nil, err
 	}
 	if err := s.sealCredentials(row, in.Credentials); err != nil {
@@ -101,6 +102,7 @@ func (s *Service) Project(ctx context.Context, p Principal, idOrSubDomain string
 func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, patch ProjectPatch) (*Project, error) {
 	return s.changeProject(ctx, p, id, ScopeAdmin, func(tx Tx, row *ProjectRow, n *notes) error {
 		apply(&row.Name, patch.Name)
+		before := row.GitURL
 		apply(&row.GitURL, patch.GitURL)
 		apply(&row.ProductionBranch, patch.ProductionBranch)
 		apply(&row.RootDirectory, patch.RootDirectory)
@@ -112,8 +114,11 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pat
 		apply(&row.HTMLHandling, patch.HTMLHandling)
 		apply(&row.NotFound, patch.NotFound)
 		row.Name = strings.TrimSpace(row.Name)
-		if err := s.checkProject(row); err != nil {
+		if err := s.checkProject(p, row); err != nil {
 			return err
+		}
+		if !sameServer(before, row.GitURL) {
+			row.Credentials = nil // they were for the other server's eyes
 		}
 		if err := s.sealCredentials(row, patch.Credentials); err != nil {
 			return err
@@ -216,13 +221,26 @@ func apply[T any](field *T, value *T) {
 	}
 }
 
-// checkProject says what is wrong with a project's settings.
-func (s *Service) checkProject(p *ProjectRow) error {
+// mayCloneLocal reports whether a person may name repositories of the machine
+// itself: its owner may, invited people may not read their neighbours' disks.
+func (s *Service) mayCloneLocal(p Principal) bool {
+	return s.config.AllowLocalGit && (p.Local || p.Admin)
+}
+
+// isLocalGit reports whether a repository's address is one that only
+// mayCloneLocal lets pass. A public name that leads to loopback is none.
+func (s *Service) isLocalGit(address string) bool {
+	return s.config.AllowLocalGit && CheckGitURL(address, false) != nil
+}
+
+// checkProject says what is wrong with a project's settings, as somebody wants
+// them.
+func (s *Service) checkProject(by Principal, p *ProjectRow) error {
 	if p.Name == "" || utf8.RuneCountInString(p.Name) > 100 || !printable(p.Name) {
 		return Invalid("name", "Give the project a name of 1 to 100 characters.")
 	}
 	if p.GitURL != "" {
-		if err := CheckGitURL(p.GitURL, s.config.AllowLocalGit); err != nil {
+		if err := CheckGitURL(p.GitURL, s.mayCloneLocal(by)); err != nil {
 			return err
 		}
 	}
@@ -341,4 +359,11 @@ func (s *Service) credentials(row *ProjectRow) (*Credentials, error) {
 	}
 	c := &Credentials{}
 	return c, json.Unmarshal(plain, c)
+}
+
+// sameServer reports whether two addresses lead to one server in one way.
+func sameServer(a, b string) bool {
+	from, errA := url.Parse(a)
+	to, errB := url.Parse(b)
+	return errA == nil && errB == nil && from.Scheme == to.Scheme && from.Host == to.Host
 }

@@ -42,7 +42,8 @@ type Service struct {
 	running  sync.WaitGroup
 	dispatch sync.Mutex         // held while builds are claimed and started
 	cancel   context.CancelFunc // ends the work in the background
-	started  time.Time
+	started  time.Time          // or woken up, where the machine slept: then of the dispatcher alone
+	sleep    sleepWatch
 }
 
 // New makes a service. Start begins its work in the background; without it,

@@ -144,6 +144,7 @@ func (s *Service) expireOne(ctx context.Context, d *DeploymentRow) error {
 		return err
 	}
 	defer unlock()
+	removed := false
 	err = s.update(ctx, func(tx Tx, n *notes) error {
 		row, err := tx.Deployment(d.ID)
 		if err != nil {
@@ -163,12 +164,16 @@ func (s *Service) expireOne(ctx context.Context, d *DeploymentRow) error {
 				return nil
 			}
 		}
+		removed = true
 		return s.remove(tx, n, p, row)
 	})
 	if CodeOf(err) == CodeNotFound {
 		return nil // removed meanwhile
 	}
-	return or(err, s.logs.Delete(ctx, d.ID))
+	if err != nil || !removed {
+		return err
+	}
+	return s.logs.Delete(ctx, d.ID)
 }
 
 func (s *Service) collectProjects(ctx context.Context) error {

@@ -19,6 +19,9 @@ const (
 // whose control plane is gone, and stops builders whose attempt is over.
 func (s *Service) watchBuilds(ctx context.Context) error {
 	now := s.now() // before the rows are read: what is heard meanwhile is later
+	if s.sleep.since(time.Now()) > 0 {
+		s.started = now // the builders slept, too
+	}
 	var rows []*DeploymentRow
 	err := s.store.View(ctx, func(tx Tx) (err error) {
 		rows, err = tx.Running()
@@ -49,12 +52,13 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 // watchBuild ends an attempt whose phase is over its time, or whose builder has
 // not reported for long.
 func (s *Service) watchBuild(ctx context.Context, a Attempt, d *DeploymentRow, now time.Time) {
-	if limit := s.phaseLimit(d.Phase); limit > 0 && now.Sub(d.PhaseAt) > limit+phaseSlack {
+	if limit := s.phaseLimit(d.Phase); limit > 0 && now.Sub(later(d.PhaseAt, s.started)) > limit+phaseSlack {
 		s.failAttempt(ctx, a, fmt.Sprintf("The phase %q took longer than its limit of %s.", d.Phase, limit))
 		s.endBuilder(d.Handle)
 		return
 	}
-	// What was not heard while no control plane ran is no fault of the builder.
+	// What was not heard while no control plane ran, or the machine slept, is no
+	// fault of the builder.
 	silent := now.Sub(later(d.HeardAt, s.started))
 	limit := heartbeatTime
 	if d.LastSeq == 0 {

@@ -67,7 +67,7 @@ func (r *Reporter) heartbeats(ctx context.Context) {
 		case <-ticker.C:
 		}
 		r.mu.Lock()
-		if !r.beat && !r.deaf {
+		if !r.beat { // also while publishing, which may take its time
 			r.beat = true
 			r.add(site.Event{Type: site.EventHeartbeat})
 		}

@@ -161,6 +161,8 @@ func TestHeartbeatsComeAndDontPileUp(t *testing.T) {
 	poll(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.calls > 20 })
 	p.set(func() { p.away = false })
 	poll(t, func() bool { return strings.Count(p.check(t), "heartbeat") > 3 })
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.next > 1000 {
 		t.Errorf("%d numbers", r.next)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,7 +113,7 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 	}
 	address := s.PublicURL
 	if address == "" {
-		address = fmt.Sprintf("http://localhost:%d", portOf(p.listener))
+		address = p.reachedAt("localhost")
 	}
 	if p.publicURL, err = url.Parse(address); err != nil {
 		return p, fmt.Errorf("PUBLIC_URL=%s: %w", address, err)
@@ -163,7 +164,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		BaseDomain:       s.BaseDomain,
 		SiteScheme:       s.SiteScheme,
 		SitePort:         sitePort,
-		PublicURL:        fmt.Sprintf("http://127.0.0.1:%d", portOf(p.listener)),
+		PublicURL:        p.reachedAt("127.0.0.1"),
 		MasterKey:        key,
 		Limits:           s.limits(),
 		MaxBuilds:        s.BuildCount,
@@ -205,6 +206,17 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 	}
 	p.server = serve(p.listener, handler, p.log)
 	return nil
+}
+
+// reachedAt is the control plane's address on this machine: by a name of
+// loopback, unless it listens on one other address alone.
+func (p *controlPlane) reachedAt(loopback string) string {
+	at := p.listener.Addr().(*net.TCPAddr)
+	host := at.IP.String()
+	if at.IP.IsUnspecified() || at.IP.Equal(net.IPv4(127, 0, 0, 1)) {
+		host = loopback
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port))
 }
 
 // stopTime bounds a stop: what has not ended then is taken up at the next start.

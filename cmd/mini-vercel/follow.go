@@ -23,6 +23,7 @@ type follower struct {
 	lines func(*controlplane.LogLine)
 	state func(*controlplane.Deployment) // may be nil
 	after string                         // id of the last event
+	heard bool                           // the last stream said something, if only that it is there
 }
 
 const (
@@ -39,6 +40,7 @@ func (f *follower) run(ctx context.Context, id, after string) error {
 	wait, lost := firstWait, time.Time{}
 	for {
 		before := f.after
+		f.heard = false
 		err := f.stream(ctx, id)
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
@@ -48,7 +50,7 @@ func (f *follower) run(ctx context.Context, id, after string) error {
 			return err
 		}
 		switch {
-		case f.after != before:
+		case f.after != before || f.heard:
 			wait, lost = firstWait, time.Time{}
 		case lost.IsZero():
 			lost = time.Now()
@@ -92,6 +94,7 @@ func (f *follower) stream(ctx context.Context, id string) error {
 	var name, eventID string
 	var data strings.Builder
 	for events.Scan() {
+		f.heard = true
 		quiet.Reset(silence)
 		field, value, _ := strings.Cut(events.Text(), ":")
 		value = strings.TrimPrefix(value, " ")

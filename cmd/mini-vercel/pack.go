@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -141,7 +142,8 @@ func unwanted(name string) bool {
 }
 
 // gitIgnored lists what git ignores below root, relative to it. Outside a work
-// tree, and without git, that is nothing.
+// tree that is nothing; inside one, a git that can't tell is an error: what is
+// ignored may be secret.
 func gitIgnored(ctx context.Context, root string) (map[string]bool, error) {
 	git := exec.CommandContext(ctx, "git", "-C", root, "-c", "core.fsmonitor=false",
 		"ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
@@ -150,7 +152,14 @@ func gitIgnored(ctx context.Context, root string) (map[string]bool, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, nil
+		if !inWorkTree(root) {
+			return nil, nil
+		}
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+			err = errors.New(harmless(strings.TrimSpace(string(exit.Stderr)), false))
+		}
+		return nil, fmt.Errorf("folder %s is in a git work tree, but git can't say what it ignores there, which must not be sent: %w", root, err)
 	}
 	ignored := map[string]bool{}
 	for name := range strings.SplitSeq(string(names), "\x00") {
@@ -159,4 +168,22 @@ func gitIgnored(ctx context.Context, root string) (map[string]bool, error) {
 		}
 	}
 	return ignored, nil
+}
+
+// inWorkTree reports whether a folder, or one above it, has a .git.
+func inWorkTree(dir string) bool {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return true // not known: the careful answer
+	}
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return true
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return false
+		}
+		dir = up
+	}
 }

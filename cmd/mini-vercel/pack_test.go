@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -44,6 +45,18 @@ func unpacked(t *testing.T, s *sources) (names []string) {
 	}
 }
 
+func TestSourcesAreNotPackedWhereGitCantSayWhatToLeaveOut(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"package.json": "{}", ".git/config": "broken", ".gitignore": "*.key\n", "secret.key": "k"})
+	s, err := packSources(t.Context(), dir)
+	if err == nil {
+		s.remove()
+		t.Fatal("a secret may be in the archive")
+	}
+	if !strings.Contains(err.Error(), dir) {
+		t.Error(err)
+	}
+}
+
 func TestPackedSources(t *testing.T) {
 	files := map[string]string{
 		"package.json": "{}", "src/a.ts": "a", ".npmrc": "x", ".env": "S=1", ".env.local": "S=1", "src/.envrc": "S",
@@ -60,10 +73,10 @@ func TestPackedSources(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, t.TempDir(), files)
+			if err := os.RemoveAll(filepath.Join(dir, ".git")); err != nil {
+				t.Fatal(err)
+			}
 			if row.worktree {
-				if err := os.RemoveAll(filepath.Join(dir, ".git")); err != nil {
-					t.Fatal(err)
-				}
 				git(t, dir, "init", "-q")
 			}
 			if err := os.Symlink("src/a.ts", filepath.Join(dir, "link")); err != nil {

@@ -115,7 +115,7 @@ func up(ctx context.Context, s *Settings, stdout, stderr io.Writer) (err error) 
 
 // keepCredentials gives the CLI of this machine a token of its own.
 func (p *controlPlane) keepCredentials(ctx context.Context) error {
-	address := fmt.Sprintf("http://localhost:%d", portOf(p.listener))
+	address := p.reachedAt("localhost")
 	// The file alone, not the variables: whether they are set says nothing of it.
 	path, err := credentialsPath(os.Getenv)
 	if err != nil {

@@ -167,7 +167,7 @@ func (a *API) count(e endpoint, c *caller) error {
 		return nil
 	case c.Principal != nil && c.Principal.Local:
 		return nil // the person at this machine
-	case c.Attempt != nil:
+	case c.Attempt != nil && name != rateSignIn && name != rateClaim:
 		name, who = rateAttempt, c.Attempt.ID()
 	case c.Principal != nil && name != rateSignIn && name != rateClaim:
 		who = "user " + c.Principal.UserID

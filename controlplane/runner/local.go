@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,6 +70,7 @@ type builder struct {
 type record struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // in ticks since the machine's start
+	Boot  string `json:"boot"`  // which start of the machine; none where it can't be told
 }
 
 const (
@@ -172,7 +174,7 @@ func (l *Local) look(b *builder, cmd *exec.Cmd, started chan<- error) {
 	}
 	p := process{pid: cmd.Process.Pid, work: cmd.Dir}
 	p.start, _ = startOf(p.pid)
-	err := writeRecord(b.dir, record{PID: p.pid, Start: p.start})
+	err := writeRecord(b.dir, record{PID: p.pid, Start: p.start, Boot: bootID()})
 	l.mu.Lock()
 	b.process, b.leader = p, cmd.Process
 	stopped := b.stopped
@@ -291,7 +293,7 @@ func (l *Local) Sweep(_ context.Context, keep []string) (ended int, err error) {
 		}
 		dir := filepath.Join(l.options.Dir, handle)
 		p := process{work: filepath.Join(dir, workName)}
-		if r, err := readRecord(dir); err == nil && r.Start != 0 {
+		if r, err := readRecord(dir); err == nil && r.Start != 0 && r.Boot == bootID() {
 			p.pid, p.start = r.PID, r.Start
 		}
 		if p.any() {
@@ -328,6 +330,16 @@ func writeRecord(dir string, r record) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, recordName), body, 0o600)
+}
+
+// bootID names this start of the machine: after the next one, numbers of
+// processes mean others.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
 }
 
 func readRecord(dir string) (r record, err error) {

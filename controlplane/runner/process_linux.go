@@ -98,6 +98,9 @@ func descends(all map[int]procStat, pid, ancestor int) bool {
 // works reports whether a process has the workspace for its folder, or in its
 // environment.
 func (p process) works(pid int) bool {
+	if p.work == "" {
+		return false
+	}
 	proc := "/proc/" + strconv.Itoa(pid)
 	if cwd, err := os.Readlink(proc + "/cwd"); err == nil && within(strings.TrimSuffix(cwd, " (deleted)"), p.work) {
 		return true
