@@ -23,7 +23,9 @@ func TestASuspendIsToldFromTimeThatPassed(t *testing.T) {
 		}
 	}
 	var w sleepWatch
-	if w.since(time.Now()) != 0 || w.since(time.Now()) != 0 {
-		t.Error("the machine has not slept")
+	for range 2 { // the first has nothing to compare with
+		if d := w.since(time.Now()); d != 0 {
+			t.Errorf("the machine has not slept, not for %s", d)
+		}
 	}
 }

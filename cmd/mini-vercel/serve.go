@@ -37,9 +37,6 @@ func listen(host string, port int, name string) (net.Listener, error) {
 	return l, nil
 }
 
-// portOf returns the port that a listener got.
-func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
-
 // webServer serves one handler until it is stopped.
 type webServer struct {
 	server *http.Server
