@@ -69,6 +69,7 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 	key := site.ManifestKey(t.p.ID, id)
 	s.manifests.drop(key)
 	if _, err := s.bucket.Put(ctx, key, bytes.NewReader(encoded), int64(len(encoded)), blob.PutOptions{}); err != nil {
+		s.manifests.drop(key) // it may have been written all the same
 		return fmt.Errorf("write manifest of deployment %s: %w", id, err)
 	}
 	s.manifests.put(key, m)

@@ -17,10 +17,11 @@ const manifestCacheBytes = 256 << 20
 
 // manifestCache keeps decoded manifests by their bucket keys.
 type manifestCache struct {
-	mu    sync.Mutex
-	lru   *simplelru.LRU[string, *site.Manifest]
-	bytes int64
-	limit int64
+	writes uint64 // puts and drops, under mu
+	mu     sync.Mutex
+	lru    *simplelru.LRU[string, *site.Manifest]
+	bytes  int64
+	limit  int64
 }
 
 func newManifestCache(limit int64) *manifestCache {
@@ -37,9 +38,32 @@ func (c *manifestCache) get(key string) *site.Manifest {
 	return m
 }
 
+// put keeps what was written.
 func (c *manifestCache) put(key string, m *site.Manifest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writes++
+	c.add(key, m)
+}
+
+// putRead keeps what was read, unless something was written since the read
+// began: it may be older than what is kept by now.
+func (c *manifestCache) putRead(key string, m *site.Manifest, writes uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writes == writes {
+		c.add(key, m)
+	}
+}
+
+// written counts the writes, for putRead.
+func (c *manifestCache) written() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writes
+}
+
+func (c *manifestCache) add(key string, m *site.Manifest) {
 	c.lru.Remove(key)
 	c.lru.Add(key, m)
 	for c.bytes += m.MemorySize(); c.bytes > c.limit && c.lru.Len() > 1; {
@@ -50,6 +74,7 @@ func (c *manifestCache) put(key string, m *site.Manifest) {
 func (c *manifestCache) drop(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writes++
 	c.lru.Remove(key)
 }
 
@@ -59,6 +84,7 @@ func (s *Service) manifest(ctx context.Context, project, deployment string) (*si
 	if m := s.manifests.get(key); m != nil {
 		return m, nil
 	}
+	writes := s.manifests.written()
 	o, err := s.bucket.Get(ctx, key, blob.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
@@ -72,6 +98,6 @@ func (s *Service) manifest(ctx context.Context, project, deployment string) (*si
 	if err != nil {
 		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
 	}
-	s.manifests.put(key, m)
+	s.manifests.putRead(key, m, writes)
 	return m, nil
 }

@@ -144,7 +144,11 @@ func (p *controlPlane) announce(w io.Writer, sites string) {
 	if p.setup != "" {
 		fmt.Fprintf(w, "  Set up     %s/dashboard/signup#code=%s\n             (makes your account; good once)\n", public, p.setup)
 	}
-	fmt.Fprintf(w, "\nNext, in another terminal:  %s deploy ./my-site\n", os.Args[0])
+	next := "deploy ./my-site"
+	if sites == "" { // only up gives the command line a token
+		next = "login --url " + public
+	}
+	fmt.Fprintf(w, "\nNext, in another terminal:  %s %s\n", os.Args[0], next)
 }
 
 // probe finds out how builds can be isolated here.
