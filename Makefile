@@ -60,8 +60,8 @@ gen: ## regenerate what is generated: the OpenAPI document, the dashboard's type
 verify: gen ## fail if what is generated is not current
 	git diff --exit-code -- web/openapi.json web/src
 
-bench: build ## this edge beside Caddy's file_server and nginx, in one run
-	go run ./bench/sidebyside
+bench: ## this edge beside its peers, in one run: table, docs/bench.json, docs/images/bench.svg
+	go run ./bench/sidebyside -json docs/bench.json -svg docs/images/bench.svg
 
 screenshots: build e2e/node_modules/.package-lock.json ## make the README's pictures anew
 	node e2e/screenshots.mjs

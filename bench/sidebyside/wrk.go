@@ -10,22 +10,25 @@ import (
 	"time"
 )
 
-// sample is one run of wrk.
-type sample struct {
-	perSecond float64
-	p99       time.Duration
-}
-
-// wrkCommand is how a server is measured with a file.
-func (b *bench) wrkCommand(s server, f file) []string {
-	return []string{
-		"taskset", "-c", strconv.Itoa(b.clientCore), "wrk", "-t1", "-c" + strconv.Itoa(b.connections), "-d" + strconv.Itoa(int(b.duration.Seconds())) + "s",
-		"--latency", "-H", "Host: " + s.host, "http://" + s.address + s.path(f),
+// wrkScene is HTTP/1.1 at full load.
+func (b *bench) wrkScene(name string, f file) scene {
+	command := func(s server) []string {
+		return b.onClientCore("wrk", "-t1", "-c"+strconv.Itoa(b.connections), "-d"+b.seconds(), "--latency", "-H", "Host: "+siteHost, "http://"+s.http+s.path(f))
+	}
+	return scene{
+		name: name, hot: true, servers: b.speaking("h1"),
+		load:    func(ctx context.Context, s server) (sample, error) { return wrk(ctx, command(s)) },
+		command: func(s server) string { return quoted(command(s)) },
 	}
 }
 
-func (b *bench) measure(ctx context.Context, s server, f file) (sample, error) {
-	command := b.wrkCommand(s, f)
+func (b *bench) onClientCore(command ...string) []string {
+	return append([]string{"taskset", "-c", strconv.Itoa(b.clientCore)}, command...)
+}
+
+func (b *bench) seconds() string { return strconv.Itoa(int(b.duration.Seconds())) + "s" }
+
+func wrk(ctx context.Context, command []string) (sample, error) {
 	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
 	if err != nil {
 		return sample{}, fmt.Errorf("wrk: %w: %s", err, out)
@@ -35,6 +38,7 @@ func (b *bench) measure(ctx context.Context, s server, f file) (sample, error) {
 
 var (
 	wrkRate = regexp.MustCompile(`(?m)^Requests/sec:\s+([0-9.]+)`)
+	wrkP50  = regexp.MustCompile(`(?m)^\s+50%\s+([0-9.]+(?:us|ms|s|m))\s*$`)
 	wrkP99  = regexp.MustCompile(`(?m)^\s+99%\s+([0-9.]+(?:us|ms|s|m))\s*$`)
 )
 
@@ -47,14 +51,18 @@ func parseWrk(out string) (sample, error) {
 			return sample{}, fmt.Errorf("wrk saw %s", line)
 		}
 	}
-	rate, p99 := wrkRate.FindStringSubmatch(out), wrkP99.FindStringSubmatch(out)
-	if rate == nil || p99 == nil {
+	rate, p50, p99 := wrkRate.FindStringSubmatch(out), wrkP50.FindStringSubmatch(out), wrkP99.FindStringSubmatch(out)
+	if rate == nil || p50 == nil || p99 == nil {
 		return sample{}, fmt.Errorf("wrk wrote %q", out)
 	}
 	perSecond, err := strconv.ParseFloat(rate[1], 64)
 	if err != nil {
 		return sample{}, err
 	}
-	latency, err := time.ParseDuration(p99[1])
-	return sample{perSecond, latency}, err
+	middle, err := time.ParseDuration(p50[1])
+	if err != nil {
+		return sample{}, err
+	}
+	last, err := time.ParseDuration(p99[1])
+	return sample{perSecond, middle, last}, err
 }
