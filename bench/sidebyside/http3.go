@@ -97,7 +97,7 @@ func loadHTTP3(path string) error {
 			group.Go(func() {
 				for ctx.Err() == nil {
 					start := time.Now()
-					err := get(ctx, transport, c.URL)
+					err := http3Get(ctx, transport, c.URL)
 					took := time.Since(start)
 					mu.Lock()
 					if err == nil {
@@ -121,7 +121,7 @@ func loadHTTP3(path string) error {
 	return json.NewEncoder(os.Stdout).Encode(sample{float64(len(times)) / c.Duration.Seconds(), percentile(times, 50), percentile(times, 99)})
 }
 
-func get(ctx context.Context, transport *http3.Transport, url string) error {
+func http3Get(ctx context.Context, transport *http3.Transport, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func (b *bench) start(ctx context.Context) error {
 	}
 	files := map[string]prepared{}
 	for _, f := range b.files {
-		files[f.onDisk] = prepared{Path: filepath.Join(b.site(), f.onDisk), Headers: f.headers()}
+		files[f.onDisk] = prepared{filepath.Join(b.site(), f.onDisk), http.StatusOK, f.headers(), nil}
 	}
 	edgeApp := map[string]any{"bucket": b.bucket(), "base_domain": baseDomain, "state_dir": filepath.Join(b.dir, "state"),
 		// Every host is asked for at once, none was ever asked for before.
@@ -63,6 +63,13 @@ func (b *bench) start(ctx context.Context) error {
 			return err
 		}
 		b.servers = append(b.servers, s)
+		if peer.name == edgeName {
+			refused, err := b.refusal(ctx, s)
+			if err != nil {
+				return err
+			}
+			files[nobodyPath] = refused
+		}
 	}
 	plain := server{name: netHTTPName, path: onDisk, protocols: "h1 h2", command: strings.Join(tuned, " ") + " http.Server in this program"}
 	if err := errors.Join(pick(&plain.http), pick(&plain.https)); err != nil {
@@ -79,6 +86,27 @@ func (b *bench) start(ctx context.Context) error {
 		return err
 	}
 	return b.compare(ctx)
+}
+
+// nobodyHost has no site, and nobodyPath is where the trivial handler sends what
+// the edge answers there.
+const nobodyHost, nobodyPath = "nobody." + baseDomain, "/nobody"
+
+// refusal is what the edge answers for a host that has no site.
+func (b *bench) refusal(ctx context.Context, edge server) (prepared, error) {
+	p := prepared{Path: filepath.Join(b.dir, "nobody")}
+	return p, eventually(ctx, func() error {
+		resp, body, err := get(ctx, "http://"+edge.http+nobodyPath, nobodyHost)
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusNotFound {
+			return fmt.Errorf("%s answered %s", nobodyHost, resp.Status)
+		}
+		p.Status, p.Headers = resp.StatusCode, resp.Header
+		p.Headers.Del("Date")
+		return write(p.Path, body)
+	})
 }
 
 // caddyConfig is one handler on two ports: HTTP, and HTTPS with HTTP/2 and 3.
@@ -167,22 +195,27 @@ var client = &http.Client{
 }
 
 func fetch(ctx context.Context, url, host string, f file) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	resp, body, err := get(ctx, url, host)
 	if err != nil {
 		return err
+	}
+	return f.same(resp, body)
+}
+
+func get(ctx context.Context, url, host string) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, nil, err
 	}
 	req.Host = host
 	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	return f.same(resp, body)
+	return resp, body, err
 }
 
 // eventually tries until it succeeds, for at most half a minute.

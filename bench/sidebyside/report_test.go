@@ -22,14 +22,24 @@ func TestParseWrk(t *testing.T) {
 Requests/sec:  46403.56
 Transfer/sec:    464.92MB
 `
-	got, err := parseWrk(good)
+	got, err := parseWrk(good, false)
 	if err != nil || got != (sample{46403.56, 610 * time.Microsecond, 5610 * time.Microsecond}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, bad := range []string{"", good + "  Non-2xx or 3xx responses: 7\n", good + "  Socket errors: connect 0, read 1, write 0, timeout 0\n"} {
-		if got, err := parseWrk(bad); err == nil {
+		if got, err := parseWrk(bad, false); err == nil {
 			t.Errorf("%+v of %q", got, bad)
 		}
+	}
+}
+
+func TestParseWrkTakesRefusalsWhereTheyAreAskedFor(t *testing.T) {
+	const out = "     50%    1.00ms\n     99%    2.00ms\n  Non-2xx or 3xx responses: 7\nRequests/sec:    7.00\n"
+	if got, err := parseWrk(out, true); err != nil || got.PerSecond != 7 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := parseWrk("  Socket errors: connect 0, read 1, write 0, timeout 0\n"+out, true); err == nil {
+		t.Error("a read that failed is no refusal")
 	}
 }
 

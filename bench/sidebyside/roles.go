@@ -30,6 +30,7 @@ type trivial struct {
 // prepared is a file with the headers to send. Its bytes are read at the start.
 type prepared struct {
 	Path    string      `json:"path"`
+	Status  int         `json:"status"`
 	Headers http.Header `json:"headers"`
 	body    []byte
 }
@@ -68,6 +69,7 @@ func send(files map[string]prepared, w http.ResponseWriter, r *http.Request) {
 	for name, value := range f.Headers {
 		h[name] = value
 	}
+	w.WriteHeader(f.Status)
 	_, _ = w.Write(f.body)
 }
 
