@@ -96,7 +96,7 @@ const nobodyHost, nobodyPath = "nobody." + baseDomain, "/nobody"
 func (b *bench) refusal(ctx context.Context, edge server) (prepared, error) {
 	p := prepared{Path: filepath.Join(b.dir, "nobody")}
 	return p, eventually(ctx, func() error {
-		resp, body, err := get(ctx, "http://"+edge.http+nobodyPath, nobodyHost)
+		resp, body, err := get(ctx, "http://"+edge.http+nobodyPath, nobodyHost) //nolint:bodyclose // get has closed it
 		if err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ var client = &http.Client{
 }
 
 func fetch(ctx context.Context, url, host string, f file) error {
-	resp, body, err := get(ctx, url, host)
+	resp, body, err := get(ctx, url, host) //nolint:bodyclose // get has closed it
 	if err != nil {
 		return err
 	}
