@@ -62,7 +62,8 @@ type Store interface {
 	Identity() string
 }
 
-// Info describes an object. The ETag changes with every write.
+// Info describes an object. Objects of other bytes have another ETag; a write of
+// the same bytes may keep it. Modified may be unset in what Put returns.
 type Info struct {
 	Key      string
 	Size     int64

@@ -158,3 +158,23 @@ func TestDirIdentityIsThatOfTheDirectory(t *testing.T) {
 		t.Errorf("%q is two directories", a)
 	}
 }
+
+func TestDirEveryWriteHasAnotherETag(t *testing.T) {
+	d := openDir(t, t.TempDir())
+	seen := map[string]bool{}
+	for i := range 50 {
+		if i%7 == 3 {
+			if err := d.Delete(t.Context(), "object"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info, err := d.Put(t.Context(), "object", strings.NewReader("the same"), 8, blob.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[info.ETag] {
+			t.Fatalf("write %d has the ETag %q of an earlier one", i, info.ETag)
+		}
+		seen[info.ETag] = true
+	}
+}

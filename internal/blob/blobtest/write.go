@@ -214,7 +214,7 @@ func oneWins(t *testing.T, b Target, key string, opts blob.PutOptions) {
 	var mu sync.Mutex
 	var winners []string
 	race(8, func(n int) {
-		body := fmt.Sprintf("writer %d", n)
+		body := fmt.Sprintf("writer %d after %s%q", n, opts.IfMatch, key)
 		_, err := b.Store.Put(t.Context(), key, strings.NewReader(body), int64(len(body)), opts)
 		switch {
 		case err == nil:
