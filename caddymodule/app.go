@@ -18,8 +18,9 @@ func init() { caddy.RegisterModule(App{}) }
 // manifests and the contents of files. It outlives reloads: as long as the
 // bucket stays the same, nothing is forgotten.
 type App struct {
-	// The directory that is the bucket. Required.
-	Bucket string `json:"bucket,omitempty"`
+	// The bucket: a directory, or one at R2 or any service that speaks S3. The
+	// edge only reads it. Required.
+	Bucket Bucket `json:"bucket,omitzero"`
 
 	// The domain below which every project has its hosts. A host below it that
 	// is not known gets a page that says so; any other, 421. Required.
@@ -46,7 +47,7 @@ type App struct {
 	CacheRoutes int `json:"cache_routes,omitempty"`
 
 	// The time between two looks at the change log: how soon a deployment is
-	// seen. Default: 100 ms.
+	// seen. Default: 100 ms on a directory, 1 s on S3.
 	PollInterval caddy.Duration `json:"poll_interval,omitempty"`
 
 	// The longest time of one read of the bucket. Default: 10 s.
@@ -72,8 +73,8 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // configuration before and after this one. It reads and writes nothing:
 // validating a configuration provisions it too.
 func (a *App) Provision(ctx caddy.Context) error {
-	if a.Bucket == "" {
-		return fmt.Errorf("%s: bucket is not set: name the directory that is the bucket", appID)
+	if err := a.Bucket.Check(); err != nil {
+		return fmt.Errorf("%s: %w", appID, err)
 	}
 	if base, err := site.NormalHost(a.BaseDomain); err != nil || base != a.BaseDomain {
 		return fmt.Errorf("%s: base_domain %q: use a domain name in lower case, without scheme and port", appID, a.BaseDomain)
@@ -88,7 +89,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		}
 	}
 	if a.PollInterval == 0 {
-		a.PollInterval = caddy.Duration(100 * time.Millisecond)
+		a.PollInterval = caddy.Duration(a.Bucket.pollInterval())
 	}
 	if a.StateDir == "" {
 		a.StateDir = filepath.Join(caddy.AppDataDir(), "mini-vercel", "edge")

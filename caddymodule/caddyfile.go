@@ -34,7 +34,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile fills the app from its global option:
 //
 //	mini_vercel {
-//	    bucket                   <directory>
+//	    bucket                   <directory> | { … }
 //	    base_domain              <domain>
 //	    state_dir                <directory>
 //	    state_size               <size>
@@ -48,7 +48,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 //
 // Sizes are in bytes or with a unit, such as 256MiB. bucket and base_domain are
-// required.
+// required; see [Bucket.UnmarshalCaddyfile] for the former.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
 	if d.NextArg() {
@@ -61,6 +61,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("%s is there twice", name)
 		}
 		seen[name] = true
+		if name == "bucket" {
+			if err := a.Bucket.UnmarshalCaddyfile(d); err != nil {
+				return err
+			}
+			continue
+		}
 		var value string
 		if !d.Args(&value) || d.NextArg() {
 			return d.ArgErr()
@@ -74,8 +80,6 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
 	switch name {
-	case "bucket":
-		a.Bucket = value
 	case "base_domain":
 		a.BaseDomain = value
 	case "state_dir":

@@ -77,7 +77,7 @@ func TestTheRepositorysCaddyfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"bucket": "/srv/bucket"`, `"base_domain": "localhost"`, `"cache_memory": 268435456`, `127.0.0.1:8123`, `127.0.0.1:9464`, `"disabled": true`} {
+	for _, want := range []string{`"directory": "/srv/bucket"`, `"base_domain": "localhost"`, `"cache_memory": 268435456`, `127.0.0.1:8123`, `127.0.0.1:9464`, `"disabled": true`} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("%s is missing in\n%s", want, got)
 		}

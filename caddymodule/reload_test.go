@@ -99,7 +99,7 @@ func TestAReloadKeepsCachesAndCounters(t *testing.T) {
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
 	o := caddymodule.Options{
 		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", DataDir: t.TempDir(),
-		App: caddymodule.App{Bucket: b.dir, BaseDomain: "localhost", StateDir: t.TempDir()},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()},
 	}
 	r := start(t, o)
 	addr := r.Addr().String()
@@ -133,12 +133,12 @@ func TestAnotherBucketIsAnotherEdge(t *testing.T) {
 	one, two := newBucket(t), newBucket(t)
 	one.deploy("a.localhost", "d1", map[string]string{"/index.html": "one"})
 	two.deploy("a.localhost", "d1", map[string]string{"/index.html": "two"})
-	o := caddymodule.Options{Listen: "127.0.0.1:0", DataDir: t.TempDir(), App: caddymodule.App{Bucket: one.dir, BaseDomain: "localhost", StateDir: t.TempDir()}}
+	o := caddymodule.Options{Listen: "127.0.0.1:0", DataDir: t.TempDir(), App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: one.dir}, BaseDomain: "localhost", StateDir: t.TempDir()}}
 	r := start(t, o)
 	if _, body := get(t, r.Addr().String(), "a.localhost", "/"); body != "one" {
 		t.Fatalf("got %q", body)
 	}
-	o.App.Bucket = two.dir
+	o.App.Bucket.Directory = two.dir
 	if _, body := get(t, load(t, o, nil)["edge"], "a.localhost", "/"); body != "two" {
 		t.Fatalf("got %q", body)
 	}
@@ -149,7 +149,7 @@ func TestTwoHandlersShareOneEdge(t *testing.T) {
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
 	o := caddymodule.Options{
 		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", DataDir: t.TempDir(),
-		App: caddymodule.App{Bucket: b.dir, BaseDomain: "localhost", StateDir: t.TempDir()},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()},
 	}
 	start(t, o)
 	addrs := load(t, o, func(config map[string]any) {
@@ -173,19 +173,19 @@ func TestTwoHandlersShareOneEdge(t *testing.T) {
 func TestBadConfigurationsAreRefusedAndHarmNothing(t *testing.T) {
 	b := newBucket(t)
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
-	good := caddymodule.App{Bucket: b.dir, BaseDomain: "localhost", StateDir: t.TempDir()}
+	good := caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()}
 	r := start(t, caddymodule.Options{App: good})
 	for _, tt := range []struct {
 		name   string
 		change func(a *caddymodule.App)
 		want   string
 	}{
-		{"no bucket", func(a *caddymodule.App) { a.Bucket = "" }, "bucket is not set"},
+		{"no bucket", func(a *caddymodule.App) { a.Bucket.Directory = "" }, "bucket is not set"},
 		{"no base domain", func(a *caddymodule.App) { a.BaseDomain = "" }, `base_domain ""`},
 		{"a base domain with a port", func(a *caddymodule.App) { a.BaseDomain = "localhost:8001" }, "without scheme and port"},
 		{"a base domain in capitals", func(a *caddymodule.App) { a.BaseDomain = "LocalHost" }, "in lower case"},
 		{"a negative size", func(a *caddymodule.App) { a.CacheMemory = -1 }, "cache_memory must not be negative"},
-		{"a bucket that can't be", func(a *caddymodule.App) { a.Bucket = "/dev/null/bucket" }, "open bucket"},
+		{"a bucket that can't be", func(a *caddymodule.App) { a.Bucket.Directory = "/dev/null/bucket" }, "open bucket"},
 		{"a state directory that can't be", func(a *caddymodule.App) { a.StateDir = "/dev/null/state" }, "state directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestValidatingTouchesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	encoded, err := caddymodule.Config(caddymodule.Options{
 		Listen: "127.0.0.1:0", DataDir: t.TempDir(),
-		App: caddymodule.App{Bucket: filepath.Join(dir, "bucket"), BaseDomain: "localhost", StateDir: filepath.Join(dir, "state")},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: filepath.Join(dir, "bucket")}, BaseDomain: "localhost", StateDir: filepath.Join(dir, "state")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +243,7 @@ func TestStopWaitsForRequestsInFlight(t *testing.T) {
 	b.deploy("a.localhost", "d1", map[string]string{"/big.bin": big})
 	r, err := caddymodule.Start(caddymodule.Options{
 		Listen: "127.0.0.1:0", DataDir: t.TempDir(),
-		App: caddymodule.App{Bucket: b.dir, BaseDomain: "localhost", StateDir: t.TempDir()},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestATornBodyIsCut(t *testing.T) {
 	b := newBucket(t)
 	b.deploy("a.localhost", "d1", map[string]string{"/big.bin": big})
 	b.put(site.BlobKey("p1", site.HashOf([]byte(big))), []byte(big[:site.ChunkSize]+"the lie"))
-	r := start(t, caddymodule.Options{App: caddymodule.App{Bucket: b.dir}})
+	r := start(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}}})
 	request, err := http.NewRequest(http.MethodGet, "http://"+r.Addr().String()+"/big.bin", nil)
 	if err != nil {
 		t.Fatal(err)

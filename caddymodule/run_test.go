@@ -18,7 +18,7 @@ import (
 type bucket struct {
 	t     *testing.T
 	dir   string
-	store *blob.Dir
+	store blob.Store
 	head  site.Head
 }
 
@@ -103,7 +103,7 @@ func TestStartServesAndFollowsTheBucket(t *testing.T) {
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "first"})
 	r, err := caddymodule.Start(caddymodule.Options{
 		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", DataDir: t.TempDir(),
-		App: caddymodule.App{Bucket: b.dir, BaseDomain: "localhost", StateDir: t.TempDir()},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()},
 	})
 	if err != nil {
 		t.Fatal(err)

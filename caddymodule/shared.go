@@ -5,14 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/edge"
 )
 
@@ -21,12 +19,13 @@ import (
 // it is answering are answered.
 type shared struct {
 	key    poolKey
+	bucket Bucket
 	config edge.Config
 	log    *slog.Logger
 
 	opening sync.Mutex
 	edge    atomic.Pointer[edge.Edge]
-	store   *blob.Dir
+	store   BucketStore
 
 	requests sync.RWMutex // read by every request, locked by the end
 	ended    bool         // guarded by requests
@@ -52,6 +51,9 @@ func init() {
 	})
 }
 
+// openTime bounds the look for credentials; opening makes no other request.
+const openTime = 10 * time.Second
+
 // exitTime is how long the end of the process waits for edges to close.
 const exitTime = 5 * time.Second
 
@@ -74,16 +76,13 @@ var errEnded = errors.New("the edge has ended")
 
 // acquire returns the shared state for an app's bucket. It opens nothing.
 func acquire(a *App, log *slog.Logger) (*shared, error) {
-	bucket, err := filepath.Abs(a.Bucket)
+	bucket, err := a.Bucket.Identity()
 	if err != nil {
 		return nil, err
 	}
-	if real, err := filepath.EvalSymlinks(bucket); err == nil {
-		bucket = real // so that one directory has one name
-	}
 	key := poolKey{bucket, a.BaseDomain, a.StateDir}
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &shared{key: key, log: log, config: edge.Config{
+		return &shared{key: key, bucket: a.Bucket, log: log, config: edge.Config{
 			BaseDomain: a.BaseDomain, StateDir: a.StateDir, Sizes: a.sizes(), Pace: a.pace(), Log: log,
 		}}, nil
 	})
@@ -109,7 +108,9 @@ func (s *shared) open() (*edge.Edge, error) {
 	if e := s.edge.Load(); e != nil {
 		return e, nil
 	}
-	store, err := blob.OpenDir(s.key.bucket, blob.DirOptions{})
+	ctx, cancel := context.WithTimeout(context.Background(), openTime)
+	defer cancel()
+	store, err := s.bucket.Open(ctx, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func startEdge(s *Settings, data string) (*edge, error) {
 	running, err := caddymodule.Start(caddymodule.Options{
 		Listen: net.JoinHostPort(s.Listen, strconv.Itoa(s.EdgePort)),
 		App: caddymodule.App{
-			Bucket:      bucketDir(data),
+			Bucket:      caddymodule.Bucket{Directory: bucketDir(data)},
 			BaseDomain:  s.BaseDomain,
 			StateDir:    filepath.Join(data, "edge"),
 			CacheMemory: int64(s.EdgeMemory) << 20,
