@@ -39,7 +39,7 @@ func (b *bench) start(ctx context.Context) error {
 	for _, f := range b.files {
 		files[f.onDisk] = prepared{filepath.Join(b.site(), f.onDisk), http.StatusOK, f.headers(), nil}
 	}
-	edgeApp := map[string]any{"bucket": b.bucket(), "base_domain": baseDomain, "state_dir": filepath.Join(b.dir, "state"),
+	edgeApp := map[string]any{"bucket": map[string]string{"directory": b.bucket()}, "base_domain": baseDomain, "state_dir": filepath.Join(b.dir, "state"),
 		// Every host is asked for at once, none was ever asked for before.
 		"unknown_hosts_per_second": manyHosts,
 	}
