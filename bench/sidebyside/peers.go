@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,7 +60,11 @@ func (b *bench) start(ctx context.Context) error {
 		if err := errors.Join(pick(&s.http), pick(&s.https)); err != nil {
 			return err
 		}
-		if err := b.spawnSelf("serve-caddy", strings.Fields(peer.name)[0], b.caddyConfig(s, peer.handler, peer.apps), peer.env...); err != nil {
+		env := peer.env
+		if peer.name == edgeName && b.profile != "" {
+			env = append(slices.Clip(env), profileVariable+"="+b.profile)
+		}
+		if err := b.spawnSelf("serve-caddy", strings.Fields(peer.name)[0], b.caddyConfig(s, peer.handler, peer.apps), env...); err != nil {
 			return err
 		}
 		b.servers = append(b.servers, s)

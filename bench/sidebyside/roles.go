@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
@@ -82,9 +83,23 @@ func serveCaddy(path string) error {
 	if err := caddy.Load(config, true); err != nil {
 		return err
 	}
+	if profile := os.Getenv(profileVariable); profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		defer f.Close()
+		defer pprof.StopCPUProfile()
+	}
 	wait()
 	return caddy.Stop()
 }
+
+// profileVariable names the file for a CPU profile of the server.
+const profileVariable = "SIDEBYSIDE_PROFILE"
 
 // netHTTP is the configuration of serveNetHTTP.
 type netHTTP struct {
