@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,6 +32,7 @@ type state struct {
 	pending map[string][]byte // by key; nil: remove
 	wake    chan struct{}
 
+	filter   *stateFilter // none where nothing is kept
 	maxBytes atomic.Int64
 }
 
@@ -48,11 +50,22 @@ func openState(dir, bucket string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
+	s.filter = &stateFilter{}
 	return s, nil
 }
 
-func (s *state) path(key string) string {
-	return filepath.Join(s.dir, fmt.Sprintf("%x%s", sha256.Sum256([]byte(s.bucket+"\x00"+key)), stateSuffix))
+// name returns what the file of a key is called, less its suffix.
+func (s *state) name(key string) [sha256.Size]byte {
+	b := make([]byte, 0, 512) // on the stack, for nearly every bucket and key
+	b = append(b, s.bucket...)
+	b = append(b, 0)
+	return sha256.Sum256(append(b, key...))
+}
+
+func (s *state) path(key string) string { return s.pathOf(s.name(key)) }
+
+func (s *state) pathOf(name [sha256.Size]byte) string {
+	return filepath.Join(s.dir, hex.EncodeToString(name[:])+stateSuffix)
 }
 
 // load returns an object that was kept, or fs.ErrNotExist.
@@ -86,7 +99,11 @@ func (s *state) has(key string) bool {
 	if s.dir == "" {
 		return false
 	}
-	_, err := os.Stat(s.path(key))
+	name := s.name(key)
+	if !s.filter.mayHave(name) {
+		return false
+	}
+	_, err := os.Stat(s.pathOf(name))
 	return err == nil
 }
 
@@ -94,6 +111,9 @@ func (s *state) has(key string) bool {
 func (s *state) save(key string, object []byte) {
 	if s.dir == "" {
 		return
+	}
+	if object != nil {
+		s.filter.add(s.name(key))
 	}
 	s.writes.Lock()
 	s.pending[key] = object
@@ -226,9 +246,16 @@ func (s *state) sweep(maxBytes int64) error {
 		if !strings.HasSuffix(entry.Name(), stateSuffix) {
 			continue
 		}
+		var name [sha256.Size]byte
+		if base := strings.TrimSuffix(entry.Name(), stateSuffix); len(base) == hex.EncodedLen(len(name)) {
+			if _, err := hex.Decode(name[:], []byte(base)); err == nil {
+				s.filter.add(name)
+			}
+		}
 		all = append(all, kept{entry.Name(), info.Size(), info.ModTime()})
 		total += info.Size()
 	}
+	s.filter.complete.Store(true)
 	slices.SortFunc(all, func(a, b kept) int { return a.at.Compare(b.at) })
 	for _, k := range all {
 		if total <= maxBytes {

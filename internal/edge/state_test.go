@@ -124,3 +124,31 @@ func TestStateIsBounded(t *testing.T) {
 		t.Errorf("what another edge writes: %v", err)
 	}
 }
+
+func TestStateIsAskedOnlyForWhatItMayHave(t *testing.T) {
+	dir := t.TempDir()
+	s := newState(t, dir)
+	s.save("before", []byte("one"))
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	again := newState(t, dir)
+	if again.filter.complete.Load() || !again.has("before") {
+		t.Error("until the directory was read, the disk is asked")
+	}
+	if err := again.sweep(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	again.save("after", []byte("two"))
+	if err := again.flush(); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]bool{"before": true, "after": true, "never": false} {
+		if got := again.filter.mayHave(again.name(key)); got != want || again.has(key) != want {
+			t.Errorf("%s may be there: %v", key, got)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { again.has("never") }); n != 0 {
+		t.Errorf("%v allocations to say no", n)
+	}
+}
