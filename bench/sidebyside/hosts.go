@@ -19,29 +19,29 @@ const preparedRequests = 200_000
 // by.
 func (b *bench) hostsScene(name string, f file, hosts int) scene {
 	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.1, 1, uint64(hosts-1))
-	return b.scripted(name, func(s server) string { return s.path(f) }, false, func(int) string { return hostOf(int(zipf.Uint64())) })
+	return b.scripted(name, []server{b.wide, b.servers[1]}, func(s server) string { return s.path(f) }, false, func(int) string { return hostOf(int(zipf.Uint64())) })
 }
 
 // unknownScene asks for one host that has no site.
 func (b *bench) unknownScene(name string) scene {
-	return b.scripted(name, func(server) string { return nobodyPath }, true, func(int) string { return nobodyHost })
+	return b.scripted(name, b.servers[:2], func(server) string { return nobodyPath }, true, func(int) string { return nobodyHost })
 }
 
 // floodScene asks for a host that has no site and was never asked for before,
 // again and again: what somebody does who means ill.
 func (b *bench) floodScene(name string) scene {
-	return b.scripted(name, func(server) string { return nobodyPath }, true, func(i int) string { return "nobody-" + strconv.Itoa(i) + "." + baseDomain })
+	return b.scripted(name, b.servers[:2], func(server) string { return nobodyPath }, true, func(i int) string { return "nobody-" + strconv.Itoa(i) + "." + baseDomain })
 }
 
-// scripted sends prepared requests to the edge and the trivial handler.
-func (b *bench) scripted(name string, path func(server) string, refused bool, hostAt func(int) string) scene {
+// scripted sends prepared requests to an edge and the trivial handler.
+func (b *bench) scripted(name string, servers []server, path func(server) string, refused bool, hostAt func(int) string) scene {
 	script := filepath.Join(b.dir, strings.NewReplacer(" ", "-", ",", "").Replace(name)+".lua")
 	command := func(s server) []string {
 		return b.onClientCore("wrk", "-t1", "-c"+strconv.Itoa(b.connections), "-d"+b.seconds(), "--latency", "-s", script, "http://"+s.http+path(s))
 	}
 	warm := map[string]bool{}
 	return scene{
-		name: name, servers: b.servers[:2],
+		name: name, servers: servers,
 		load: func(ctx context.Context, s server) (sample, error) {
 			if !warm[s.name] { // the first time is for the caches
 				warm[s.name] = true

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -28,6 +29,8 @@ const (
 	fileName    = "Caddy file_server"
 	netHTTPName = "net/http alone"
 	nginxName   = "nginx"
+	// wideName is this edge with room for every host of the scenes with many.
+	wideName = "this edge, many hosts"
 )
 
 // start starts every server that is there, and makes sure that each sends the
@@ -40,11 +43,14 @@ func (b *bench) start(ctx context.Context) error {
 	for _, f := range b.files {
 		files[f.onDisk] = prepared{filepath.Join(b.site(), f.onDisk), http.StatusOK, f.headers(), nil}
 	}
-	edgeApp := map[string]any{"bucket": map[string]string{"directory": b.bucket()}, "base_domain": baseDomain, "state_dir": filepath.Join(b.dir, "state"),
-		// Every host is asked for at once, none was ever asked for before.
-		"unknown_hosts_per_second": manyHosts,
+	edgeApp := func(options map[string]any) map[string]any {
+		app := map[string]any{"bucket": map[string]string{"directory": b.bucket()}, "base_domain": baseDomain}
+		maps.Copy(app, options)
+		return map[string]any{"mini_vercel": app}
 	}
 	onDisk := func(f file) string { return f.onDisk }
+	edgePath := func(f file) string { return f.edgePath }
+	edgeHandler := map[string]any{"handler": "mini_vercel"}
 	for _, peer := range []struct {
 		name    string
 		handler map[string]any
@@ -52,9 +58,11 @@ func (b *bench) start(ctx context.Context) error {
 		path    func(file) string
 		env     []string
 	}{
-		{edgeName, map[string]any{"handler": "mini_vercel"}, map[string]any{"mini_vercel": edgeApp}, func(f file) string { return f.edgePath }, tuned},
+		{edgeName, edgeHandler, edgeApp(map[string]any{"state_dir": filepath.Join(b.dir, "state")}), edgePath, tuned},
 		{trivialName, map[string]any{"handler": "bench_trivial", "files": files}, nil, onDisk, tuned},
 		{fileName, map[string]any{"handler": "file_server", "root": b.site()}, nil, onDisk, nil},
+		// Every host is asked for at once there, and none was ever asked for before.
+		{wideName, edgeHandler, edgeApp(map[string]any{"state_dir": filepath.Join(b.dir, "wide-state"), "unknown_hosts_per_second": manyHosts}), edgePath, tuned},
 	} {
 		s := server{name: peer.name, path: peer.path, protocols: "h1 h2 h3", command: strings.TrimLeft(strings.Join(peer.env, " ")+" Caddy in this program", " ")}
 		if err := errors.Join(pick(&s.http), pick(&s.https)); err != nil {
@@ -64,17 +72,21 @@ func (b *bench) start(ctx context.Context) error {
 		if peer.name == edgeName && b.profile != "" {
 			env = append(slices.Clip(env), profileVariable+"="+b.profile)
 		}
-		if err := b.spawnSelf("serve-caddy", strings.Fields(peer.name)[0], b.caddyConfig(s, peer.handler, peer.apps), env...); err != nil {
+		if err := b.spawnSelf("serve-caddy", strings.ReplaceAll(peer.name, " ", "-"), b.caddyConfig(s, peer.handler, peer.apps), env...); err != nil {
 			return err
 		}
-		b.servers = append(b.servers, s)
-		if peer.name == edgeName {
+		switch peer.name {
+		case wideName:
+			b.wide = s
+			continue
+		case edgeName:
 			refused, err := b.refusal(ctx, s)
 			if err != nil {
 				return err
 			}
 			files[nobodyPath] = refused
 		}
+		b.servers = append(b.servers, s)
 	}
 	plain := server{name: netHTTPName, path: onDisk, protocols: "h1 h2", command: strings.Join(tuned, " ") + " http.Server in this program"}
 	if err := errors.Join(pick(&plain.http), pick(&plain.https)); err != nil {

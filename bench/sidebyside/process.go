@@ -17,6 +17,7 @@ type bench struct {
 	dir       string // temporary
 	files     []file
 	servers   []server
+	wide      server // this edge, for scenes with many hosts
 	processes []*exec.Cmd
 }
 

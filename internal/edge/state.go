@@ -112,8 +112,10 @@ func (s *state) save(key string, object []byte) {
 	if s.dir == "" {
 		return
 	}
-	if object != nil {
-		s.filter.add(s.name(key))
+	if name := s.name(key); object != nil {
+		s.filter.add(name)
+	} else if !s.filter.mayHave(name) {
+		return // nothing to forget
 	}
 	s.writes.Lock()
 	s.pending[key] = object

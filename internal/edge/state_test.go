@@ -148,6 +148,11 @@ func TestStateIsAskedOnlyForWhatItMayHave(t *testing.T) {
 			t.Errorf("%s may be there: %v", key, got)
 		}
 	}
+	again.save("never", nil)
+	again.save("before", nil)
+	if _, waits := again.pending["never"]; waits || len(again.pending) != 1 {
+		t.Errorf("there is nothing to forget of what was never kept: %d wait", len(again.pending))
+	}
 	if n := testing.AllocsPerRun(100, func() { again.has("never") }); n != 0 {
 		t.Errorf("%v allocations to say no", n)
 	}
