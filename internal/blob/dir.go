@@ -23,8 +23,7 @@ import (
 type Dir struct {
 	path string // absolute
 	root *os.Root
-	key  []byte // signs URLs
-	now  func() time.Time
+	signer
 
 	bodyTimeout time.Duration // for each read of an upload's body
 	lastWrite   atomic.Int64  // the newest mtime that was given out, Unix nanoseconds
@@ -77,12 +76,12 @@ func OpenDir(path string, opts DirOptions) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
-	d := &Dir{path: path, root: root, key: opts.SigningKey, now: opts.Now, bodyTimeout: opts.BodyTimeout}
+	d := &Dir{path: path, root: root, signer: signer{opts.SigningKey, opts.Now}, bodyTimeout: opts.BodyTimeout}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.bodyTimeout <= 0 {
-		d.bodyTimeout = 30 * time.Second
+		d.bodyTimeout = bodyTimeout
 	}
 	if err := d.temp.open(filepath.Join(path, tmpDir)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open bucket: %w", err), root.Close())

@@ -28,6 +28,7 @@ type S3 struct {
 	bucket      string
 	identity    string
 	maxAttempts int
+	retryer     aws.Retryer
 }
 
 var _ Store = (*S3)(nil)
@@ -95,7 +96,7 @@ func OpenS3(ctx context.Context, o S3Options) (*S3, error) {
 	if o.Silence <= 0 {
 		o.Silence = 30 * time.Second
 	}
-	s := &S3{bucket: o.Bucket, identity: o.Identity(), maxAttempts: o.MaxAttempts, transport: newTransport(o.Silence)}
+	s := &S3{bucket: o.Bucket, identity: o.Identity(), maxAttempts: o.MaxAttempts, retryer: newRetryer(o.MaxAttempts), transport: newTransport(o.Silence)}
 	var load []func(*config.LoadOptions) error
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
@@ -125,7 +126,7 @@ func OpenS3(ctx context.Context, o S3Options) (*S3, error) {
 		// Not every service takes the checksums that the SDK adds by default.
 		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		c.Retryer = newRetryer(o.MaxAttempts)
+		c.Retryer = s.retryer
 	})
 	s.presigner = s3.NewPresignClient(s.client, func(p *s3.PresignOptions) {
 		// What a URL binds stands in headers that must be sent: a checksum among

@@ -1,7 +1,11 @@
 package blob_test
 
 import (
+	"crypto/sha256"
+	"errors"
+	"io/fs"
 	"testing"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
@@ -23,3 +27,14 @@ func openS3(t testing.TB, o blob.S3Options) *blob.S3 {
 	t.Cleanup(func() { s.Close() })
 	return s
 }
+
+func signPut(t testing.TB, s blob.Store, key, body string) blob.SignedURL {
+	t.Helper()
+	u, err := s.SignPut(t.Context(), key, int64(len(body)), sha256.Sum256([]byte(body)), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 )
 
 // announcedBody is a body on its way to a bucket, which ends only where it is
@@ -16,10 +17,22 @@ type announcedBody struct {
 	size int64
 	want *[32]byte
 
+	mu   sync.Mutex // an HTTP client may still read when its answer is there
 	sent int64
 	hash hash.Hash
 	err  error // what was wrong with the body
 }
+
+// end returns what was wrong with the body, which nobody reads any more then.
+func (b *announcedBody) end() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.err
+	b.body, b.err = nil, errEnded
+	return err
+}
+
+var errEnded = errors.New("the request has ended")
 
 func newAnnouncedBody(body io.Reader, size int64, want *[32]byte) *announcedBody {
 	return &announcedBody{body: body, size: size, want: want, hash: sha256.New()}
@@ -39,6 +52,8 @@ func (b *announcedBody) reader() io.Reader {
 }
 
 func (b *announcedBody) Read(p []byte) (n int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch left := b.size - b.sent; {
 	case b.err != nil:
 		return 0, b.err
@@ -93,6 +108,8 @@ type announcedAgain struct {
 // Seek goes to the start. It tells where the body is and where it ends, too,
 // which is what an HTTP client asks of it, but goes nowhere else.
 func (b *announcedAgain) Seek(offset int64, whence int) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch {
 	case whence == io.SeekCurrent && offset == 0:
 		return b.sent, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 
 	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -38,4 +39,12 @@ func errorStatus(err error) int {
 		return answer.HTTPStatusCode()
 	}
 	return 0
+}
+
+// withoutURL leaves out the URL of a failed request, whose signature is a secret.
+func withoutURL(err error) error {
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -54,21 +56,26 @@ func (s *S3) put(ctx context.Context, key string, body io.Reader, size int64, op
 		if err := copyBody(ctx, &buffer, body, size, opts.SHA256); err != nil {
 			return Info{}, err
 		}
-		return s.send(ctx, in, bytes.NewReader(buffer.Bytes()))
+		if opts.IfMatch != "" || opts.IfNoneMatch {
+			return s.sendConditional(ctx, in, buffer.Bytes())
+		}
+		in.Body = bytes.NewReader(buffer.Bytes())
+		return s.send(ctx, in)
 	}
 	announced := newAnnouncedBody(body, size, opts.SHA256)
-	info, err := s.send(ctx, in, announced.reader())
-	if announced.err != nil {
-		return Info{}, announced.err // why the request failed
+	in.Body = announced.reader()
+	info, err := s.send(ctx, in)
+	if wrong := announced.end(); wrong != nil {
+		return Info{}, wrong // why the request failed
 	}
 	return info, err
 }
 
-// send makes the request of a write.
-func (s *S3) send(ctx context.Context, in *s3.PutObjectInput, body io.Reader) (Info, error) {
-	in.Body = body
+// send makes the request of a write. One that has a condition, or whose body
+// can't be read again, is made once.
+func (s *S3) send(ctx context.Context, in *s3.PutObjectInput) (Info, error) {
 	conditional := in.IfMatch != nil || in.IfNoneMatch != nil
-	_, again := body.(io.Seeker)
+	_, again := in.Body.(io.Seeker)
 	out, err := s.client.PutObject(ctx, in, func(o *s3.Options) {
 		// The SDK would read the body once more, before it is sent, to sign its hash.
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
@@ -76,13 +83,58 @@ func (s *S3) send(ctx context.Context, in *s3.PutObjectInput, body io.Reader) (I
 			o.Retryer = aws.NopRetryer{}
 		}
 	})
-	if err != nil {
-		if conditional && conditionFailed(err, in.IfMatch != nil) {
-			return Info{}, ErrPrecondition
-		}
-		return Info{}, s3Error(err)
+	if err == nil {
+		return Info{Key: *in.Key, Size: *in.ContentLength, ETag: bareETag(aws.ToString(out.ETag))}, nil
 	}
-	return Info{Key: *in.Key, Size: *in.ContentLength, ETag: bareETag(aws.ToString(out.ETag))}, nil
+	if conditional && conditionFailed(err, in.IfMatch != nil) {
+		return Info{}, ErrPrecondition
+	}
+	return Info{}, s3Error(err)
+}
+
+// sendConditional repeats a write that failed on the way. Its first attempt may
+// have been kept, though no answer came: a later one that is refused finds the
+// very bytes there then.
+func (s *S3) sendConditional(ctx context.Context, in *s3.PutObjectInput, body []byte) (Info, error) {
+	for attempt := 1; ; attempt++ {
+		in.Body = bytes.NewReader(body)
+		info, err := s.send(ctx, in)
+		if errors.Is(err, ErrPrecondition) && attempt > 1 {
+			return s.kept(ctx, *in.Key, body)
+		}
+		if err == nil || attempt >= s.maxAttempts || !s.retryer.IsErrorRetryable(err) {
+			return info, err
+		}
+		pause, delayErr := s.retryer.RetryDelay(attempt, err)
+		if delayErr != nil {
+			return Info{}, err
+		}
+		select {
+		case <-ctx.Done():
+			return Info{}, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// kept returns what is there where it has those bytes, else ErrPrecondition.
+func (s *S3) kept(ctx context.Context, key string, body []byte) (Info, error) {
+	o, err := s.get(ctx, key, GetOptions{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, ErrPrecondition
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	defer o.Body.Close()
+	there, err := io.ReadAll(io.LimitReader(o.Body, int64(len(body))+1))
+	if err != nil {
+		return Info{}, err
+	}
+	if !bytes.Equal(there, body) {
+		return Info{}, ErrPrecondition
+	}
+	return o.Info, nil
 }
 
 // conditionFailed reports whether a write was refused for what is there: 409 is

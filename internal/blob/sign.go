@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// HandlerPath is where [Dir.Handler] must be mounted.
+// HandlerPath is where the handler of a bucket must be mounted, to which the
+// URLs lead that no service answers.
 const HandlerPath = "/blobs/"
 
 var (
@@ -23,35 +24,35 @@ var (
 	errExpired   = errors.New("the URL has expired")
 )
 
-// SignPut returns a URL relative to where [Dir.Handler] is mounted.
-func (d *Dir) SignPut(ctx context.Context, key string, size int64, sha256 [32]byte, valid time.Duration) (SignedURL, error) {
+// signer makes the URLs that a handler of this package answers, and checks them.
+type signer struct {
+	key []byte
+	now func() time.Time
+}
+
+func (s *signer) signPut(ctx context.Context, key string, size int64, sha256 [32]byte, valid time.Duration) (SignedURL, error) {
 	if size < 0 {
 		return SignedURL{}, fmt.Errorf("sign put %s: a size of %d bytes", key, size)
 	}
-	return d.sign(ctx, ticket{method: http.MethodPut, key: key, size: size, sha256: sha256}, valid)
+	return s.sign(ctx, ticket{method: http.MethodPut, key: key, size: size, sha256: sha256}, valid)
 }
 
-// SignGet returns a URL relative to where [Dir.Handler] is mounted.
-func (d *Dir) SignGet(ctx context.Context, key string, valid time.Duration) (SignedURL, error) {
-	return d.sign(ctx, ticket{method: http.MethodGet, key: key}, valid)
-}
-
-func (d *Dir) sign(ctx context.Context, t ticket, valid time.Duration) (SignedURL, error) {
+func (s *signer) sign(ctx context.Context, t ticket, valid time.Duration) (SignedURL, error) {
 	err := checkRead(ctx, t.key)
-	if err == nil && len(d.key) == 0 {
+	if err == nil && len(s.key) == 0 {
 		err = errNoKey
 	}
 	if err != nil {
 		return SignedURL{}, fmt.Errorf("sign %s %s: %w", strings.ToLower(t.method), t.key, err)
 	}
-	expires := d.now().Add(valid)
+	expires := s.now().Add(valid)
 	t.expires = expires.Unix()
 	u := url.URL{Path: HandlerPath + t.key}
 	q := "?expires=" + strconv.FormatInt(t.expires, 10)
 	if t.method == http.MethodPut {
 		q += "&size=" + strconv.FormatInt(t.size, 10) + "&sha256=" + hex.EncodeToString(t.sha256[:])
 	}
-	sum := t.mac(d.key)
+	sum := t.mac(s.key)
 	return SignedURL{
 		Method:  t.method,
 		URL:     u.EscapedPath() + q + "&sig=" + hex.EncodeToString(sum[:]),
@@ -85,14 +86,14 @@ func (t *ticket) mac(key []byte) (sum [sha256.Size]byte) {
 }
 
 // ticketOf reads the ticket of a request and checks it.
-func (d *Dir) ticketOf(r *http.Request) (ticket, error) {
+func (s *signer) ticketOf(r *http.Request) (ticket, error) {
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	t := ticket{method: method, key: strings.TrimPrefix(r.URL.Path, HandlerPath)}
 	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(d.key) == 0 {
+	if err != nil || len(s.key) == 0 {
 		return t, errSignature
 	}
 	if t.expires, err = strconv.ParseInt(q.Get("expires"), 10, 64); err != nil {
@@ -110,11 +111,11 @@ func (d *Dir) ticketOf(r *http.Request) (ticket, error) {
 	if n, err := hex.Decode(sig[:], []byte(fixedLength(q.Get("sig"), 2*len(sig)))); err != nil || n != len(sig) {
 		return t, errSignature
 	}
-	want := t.mac(d.key)
+	want := t.mac(s.key)
 	if !hmac.Equal(sig[:], want[:]) {
 		return t, errSignature
 	}
-	if d.now().Unix() >= t.expires {
+	if s.now().Unix() >= t.expires {
 		return t, errExpired
 	}
 	return t, nil
