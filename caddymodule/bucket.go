@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +41,17 @@ type Bucket struct {
 	// AWS finds in the environment, in its shared files, or as the machine's role.
 	AccessKeyID     string `json:"access_key_id,omitempty"`
 	SecretAccessKey string `json:"secret_access_key,omitempty"`
+}
+
+// UnmarshalJSON also takes a string, which is a directory.
+func (b *Bucket) UnmarshalJSON(encoded []byte) error {
+	if len(encoded) > 0 && encoded[0] == '"' {
+		return json.Unmarshal(encoded, &b.Directory)
+	}
+	type fields Bucket
+	d := json.NewDecoder(bytes.NewReader(encoded))
+	d.DisallowUnknownFields()
+	return d.Decode((*fields)(b))
 }
 
 // BucketStore is an open bucket.
@@ -124,7 +137,7 @@ func (b Bucket) options() *blob.S3Options {
 func (b Bucket) replaced() Bucket {
 	r := caddy.NewReplacer()
 	for _, field := range []*string{&b.Directory, &b.Name, &b.AccountID, &b.Endpoint, &b.Region, &b.AccessKeyID, &b.SecretAccessKey} {
-		*field = r.ReplaceAll(*field, "")
+		*field = r.ReplaceKnown(*field, "") // a secret may have braces
 	}
 	return b
 }

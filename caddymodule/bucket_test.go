@@ -46,6 +46,24 @@ func TestBucketCheck(t *testing.T) {
 	}
 }
 
+func TestBucketInJSON(t *testing.T) {
+	for encoded, want := range map[string]caddymodule.Bucket{
+		`"/srv/bucket"`:                {Directory: "/srv/bucket"},
+		`{"directory": "/srv/bucket"}`: {Directory: "/srv/bucket"},
+		`{"name": "a", "region": "b"}`: {Name: "a", Region: "b"},
+	} {
+		var got caddymodule.Bucket
+		if err := json.Unmarshal([]byte(encoded), &got); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", encoded, got, err)
+		}
+	}
+	for _, encoded := range []string{`{"nane": "a"}`, `7`, `["a"]`} {
+		if err := json.Unmarshal([]byte(encoded), &caddymodule.Bucket{}); err == nil {
+			t.Errorf("%s is taken", encoded)
+		}
+	}
+}
+
 func TestBucketIdentityIsThatOfTheStore(t *testing.T) {
 	t.Setenv("TEST_SECRET", "the-secret")
 	for _, b := range []caddymodule.Bucket{

@@ -24,23 +24,28 @@ const Prefix = "/dashboard/"
 var dist embed.FS
 
 // contentSecurityPolicy lets the dashboard load its own files and talk to its
-// own origin, and nothing else: text of a build that ever became markup would
-// still run nothing.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
-	"img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+// own origin and to where it uploads, and nothing else: text of a build that
+// ever became markup would still run nothing.
+func contentSecurityPolicy(uploadOrigin string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; " +
+		"img-src 'self' data:; font-src 'self'; " + strings.TrimSpace("connect-src 'self' "+uploadOrigin) + "; " +
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+}
 
-// Handler serves the dashboard. Mount it at [Prefix], and at the path without
-// its final slash.
-func Handler() http.Handler {
+// Handler serves the dashboard, which uploads to that origin besides its own,
+// if any. Mount it at [Prefix], and at the path without its final slash.
+func Handler(uploadOrigin string) http.Handler {
 	root, err := fs.Sub(dist, "dist")
 	if err != nil { // only for a name that is no path
 		root = dist
 	}
-	return newHandler(root)
+	return newHandler(root, uploadOrigin)
 }
 
-type handler struct{ files map[string]*file }
+type handler struct {
+	files  map[string]*file
+	policy string
+}
 
 // file is one file of the build with its precompressed variants.
 type file struct {
@@ -54,8 +59,8 @@ type file struct {
 // encodings are tried in this order; each is a file beside the original.
 var encodings = []struct{ coding, suffix string }{{"br", ".br"}, {"gzip", ".gz"}}
 
-func newHandler(root fs.FS) http.Handler {
-	h := &handler{files: map[string]*file{}}
+func newHandler(root fs.FS, uploadOrigin string) http.Handler {
+	h := &handler{files: map[string]*file{}, policy: contentSecurityPolicy(uploadOrigin)}
 	_ = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasPrefix(path.Base(name), ".") || isVariant(name) {
 			return nil
@@ -134,7 +139,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	setSecurityHeaders(w.Header())
+	h.setSecurityHeaders(w.Header())
 	f := h.files[name]
 	if f == nil {
 		// Every other path is a place within the dashboard; but a file of an
@@ -153,8 +158,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.serve(w, r)
 }
 
-func setSecurityHeaders(header http.Header) {
-	header.Set("Content-Security-Policy", contentSecurityPolicy)
+func (h *handler) setSecurityHeaders(header http.Header) {
+	header.Set("Content-Security-Policy", h.policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")

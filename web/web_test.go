@@ -43,7 +43,7 @@ func body(t *testing.T, resp *http.Response) string {
 }
 
 func TestHandler(t *testing.T) {
-	h := newHandler(built())
+	h := newHandler(built(), "")
 	for _, test := range []struct {
 		name, method, target, accept string
 		status                       int
@@ -80,14 +80,14 @@ func TestHandler(t *testing.T) {
 }
 
 func TestHandlerLeadsToTheFinalSlash(t *testing.T) {
-	resp := get(newHandler(built()), "GET", "/dashboard")
+	resp := get(newHandler(built(), ""), "GET", "/dashboard")
 	if resp.StatusCode != http.StatusPermanentRedirect || resp.Header.Get("Location") != "/dashboard/" {
 		t.Errorf("got %d to %q", resp.StatusCode, resp.Header.Get("Location"))
 	}
 }
 
 func TestHandlerSendsThePolicyWithEveryFile(t *testing.T) {
-	h := newHandler(built())
+	h := newHandler(built(), "")
 	for _, target := range []string{"/dashboard/", "/dashboard/assets/app-abc.js", "/dashboard/assets/none.js"} {
 		policy := get(h, "GET", target).Header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
@@ -96,8 +96,17 @@ func TestHandlerSendsThePolicyWithEveryFile(t *testing.T) {
 	}
 }
 
+func TestThePolicyKnowsWhereUploadsGo(t *testing.T) {
+	for origin, want := range map[string]string{"": "connect-src 'self';", "https://s3.example.com": "connect-src 'self' https://s3.example.com;"} {
+		policy := get(newHandler(built(), origin), "GET", "/dashboard/").Header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, want) {
+			t.Errorf("%q: policy %q", origin, policy)
+		}
+	}
+}
+
 func TestHandlerAnswersNotModified(t *testing.T) {
-	h := newHandler(built())
+	h := newHandler(built(), "")
 	first := get(h, "GET", "/dashboard/assets/app-abc.js", "Accept-Encoding", "br")
 	again := get(h, "GET", "/dashboard/assets/app-abc.js", "Accept-Encoding", "br", "If-None-Match", first.Header.Get("ETag"))
 	if again.StatusCode != http.StatusNotModified {
@@ -110,14 +119,14 @@ func TestHandlerAnswersNotModified(t *testing.T) {
 }
 
 func TestHandlerSaysThatTheDashboardWasNotBuilt(t *testing.T) {
-	resp := get(newHandler(fstest.MapFS{".gitkeep": {}}), "GET", "/dashboard/")
+	resp := get(newHandler(fstest.MapFS{".gitkeep": {}}, ""), "GET", "/dashboard/")
 	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body(t, resp), "make build") {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }
 
 func TestHandlerServesWhatIsEmbedded(t *testing.T) {
-	resp := get(Handler(), "GET", "/dashboard/")
+	resp := get(Handler(""), "GET", "/dashboard/")
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d", resp.StatusCode)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -21,7 +20,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
-	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/web"
 )
 
@@ -86,7 +84,7 @@ type controlPlane struct {
 	listener  net.Listener
 	publicURL *url.URL
 
-	bucket   *blob.Dir
+	bucket   *openedBucket
 	store    *store.Store
 	logs     *logs.Store
 	accounts *controlplane.Accounts
@@ -96,9 +94,6 @@ type controlPlane struct {
 	draining chan struct{}
 	setup    string // the one-time code; none: somebody has an account
 }
-
-// bucketDir is where the directory bucket is, for control plane and edge alike.
-func bucketDir(data string) string { return filepath.Join(data, "bucket") }
 
 // openControlPlane opens everything that must be there before a port is known.
 func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation sandbox.Isolation) (p *controlPlane, err error) {
@@ -122,9 +117,13 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 	if err != nil {
 		return p, err
 	}
-	p.bucket, err = blob.OpenDir(bucketDir(dir.path), blob.DirOptions{SigningKey: controlplane.DeriveKey(key, "blob-urls")})
-	if err != nil {
+	if p.bucket, err = s.openBucket(ctx, dir.path, controlplane.DeriveKey(key, "blob-urls"), p.log); err != nil {
 		return p, err
+	}
+	if p.bucket.service != nil {
+		if err := s.checkService(ctx, p.bucket.service, p.log); err != nil {
+			return p, err
+		}
 	}
 	if p.store, err = store.Open(ctx, dir.join("mini-vercel.db")); err != nil {
 		return p, err
@@ -160,6 +159,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 	if err != nil {
 		return err
 	}
+	p.bucket.prepareUploads(ctx, p.publicURL, p.log)
 	p.service = controlplane.New(controlplane.Config{
 		BaseDomain:       s.BaseDomain,
 		SiteScheme:       s.SiteScheme,
@@ -176,6 +176,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     true,
+		HeadInterval:  p.bucket.headInterval(),
 	}, p.store, p.logs, p.bucket, local, p.log)
 	proxies, err := s.proxies()
 	if err != nil {
@@ -193,8 +194,8 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 			Detect: s.RateDetect, Attempt: s.RateAttempt, Claim: s.RateClaim, Streams: s.MaxStreams,
 		},
 		Metrics:        p.metrics,
-		Dashboard:      web.Handler(),
-		Blobs:          p.bucket.Handler(p.log),
+		Dashboard:      web.Handler(p.bucket.uploadOrigin(ctx)),
+		Blobs:          p.bucket.uploads,
 		Draining:       p.draining,
 		Version:        version,
 		BaseDomain:     s.BaseDomain,

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mini-vercel/mini-vercel/caddymodule"
+	"github.com/mini-vercel/mini-vercel/internal/blob"
 )
 
 // newEdgeCommand runs an edge alone.
@@ -42,11 +43,12 @@ func newEdgeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			e.checkBucket(cmd.Context(), s)
 			metrics, err := serveMetrics(s, e.running.Collectors(), s.newLogger())
 			if err != nil {
 				return errors.Join(err, e.stop())
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The edge answers at %s for the bucket %s.\n", siteURL(s, "<project>", s.sitePort(e.port())), bucketDir(data))
+			fmt.Fprintf(cmd.OutOrStdout(), "The edge answers at %s for the bucket %s.\n", siteURL(s, "<project>", s.sitePort(e.port())), e.bucket)
 			<-cmd.Context().Done()
 			if metrics != nil {
 				_ = metrics.server.Close() // scrapes can be cut
@@ -59,7 +61,10 @@ func newEdgeCommand() *cobra.Command {
 }
 
 // edge is an edge in this process.
-type edge struct{ running *caddymodule.Running }
+type edge struct {
+	running *caddymodule.Running
+	bucket  string // its identity
+}
 
 // startEdge serves the bucket of a data directory.
 func startEdge(s *Settings, data string) (*edge, error) {
@@ -75,10 +80,15 @@ func startEdge(s *Settings, data string) (*edge, error) {
 	if s.LogFormat == "json" {
 		format = "json"
 	}
+	bucket := s.bucket(data)
+	identity, err := bucket.Identity()
+	if err != nil {
+		return nil, err
+	}
 	running, err := caddymodule.Start(caddymodule.Options{
 		Listen: net.JoinHostPort(s.Listen, strconv.Itoa(s.EdgePort)),
 		App: caddymodule.App{
-			Bucket:      caddymodule.Bucket{Directory: bucketDir(data)},
+			Bucket:      bucket,
 			BaseDomain:  s.BaseDomain,
 			StateDir:    filepath.Join(data, "edge"),
 			CacheMemory: int64(s.EdgeMemory) << 20,
@@ -91,7 +101,25 @@ func startEdge(s *Settings, data string) (*edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &edge{running}, nil
+	return &edge{running, identity}, nil
+}
+
+// checkBucket says what is wrong with a bucket at a service. It stops nothing:
+// what the edge has on its disk is served, whatever happened to the key.
+func (e *edge) checkBucket(ctx context.Context, s *Settings) {
+	at := s.bucket("")
+	if at.Directory != "" {
+		return
+	}
+	log := s.newLogger()
+	store, err := at.Open(ctx, 0)
+	if err == nil {
+		defer store.Close()
+		err = s.checkService(ctx, store.(*blob.S3), log)
+	}
+	if err != nil {
+		log.Error("the bucket can't be used: only what this edge has on its disk is served", "error", err)
+	}
 }
 
 func (e *edge) port() int { return e.running.Addr().(*net.TCPAddr).Port }

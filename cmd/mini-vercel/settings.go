@@ -37,6 +37,12 @@ type Settings struct {
 	TrustedProxy  string `env:"TRUSTED_PROXIES" help:"Networks, with commas, whose X-Forwarded-For is believed."`
 	AllowLocalGit bool   `env:"ALLOW_LOCAL_GIT" help:"Allow git repositories by file: and on loopback. up sets it."`
 
+	R2BucketName      string `env:"R2_BUCKET_NAME" help:"Bucket at R2 or any other S3 service, instead of the directory DATA_DIR/bucket."`
+	R2AccountID       string `env:"R2_ACCOUNT_ID" help:"Cloudflare account that has the bucket."`
+	R2Endpoint        string `env:"R2_ENDPOINT" help:"Address of another S3 service, such as https://s3.example.com. Without it and R2_ACCOUNT_ID: AWS, in AWS_REGION."`
+	R2AccessKeyID     string `env:"R2_ACCESS_KEY_ID" secret:"true" help:"Id of the bucket's access key; an edge's may be read-only. Default: what the AWS SDK finds."`
+	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
+
 	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, none does without."`
 	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores."`
 	BuildPerProject int    `env:"BUILD_COUNT_PER_PROJECT" default:"1" help:"Builds at once for one project."`
@@ -77,7 +83,6 @@ type Settings struct {
 // starting without them would store data where the operator does not expect it.
 var later = map[string]string{
 	"DATABASE_URL":      "PostgreSQL",
-	"R2_BUCKET_NAME":    "R2 and S3",
 	"KAFKA_BROKERS":     "Kafka",
 	"CLICKHOUSE_HOST":   "ClickHouse",
 	"ECS_CLUSTER_NAME":  "AWS ECS",
@@ -179,6 +184,9 @@ func (s *Settings) Check() error {
 		}
 	}
 	if _, err := s.proxies(); err != nil {
+		return err
+	}
+	if err := s.checkBucket(); err != nil {
 		return err
 	}
 	return s.checkPublicURL()

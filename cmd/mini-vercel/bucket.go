@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/caddymodule"
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+)
+
+// bucketTime bounds what is asked of the bucket at a start.
+const bucketTime = 20 * time.Second
+
+// bucket says where the bucket is, for control plane and edge alike: at R2 or
+// another service of S3, or in the data directory.
+func (s *Settings) bucket(data string) caddymodule.Bucket {
+	if s.R2BucketName == "" {
+		return caddymodule.Bucket{Directory: filepath.Join(data, "bucket")}
+	}
+	return caddymodule.Bucket{
+		Name: s.R2BucketName, AccountID: s.R2AccountID, Endpoint: s.R2Endpoint,
+		AccessKeyID: s.R2AccessKeyID, SecretAccessKey: s.R2SecretAccessKey,
+	}
+}
+
+// checkBucket refuses settings of R2 that say nothing or contradict each other.
+func (s *Settings) checkBucket() error {
+	for name, value := range map[string]string{
+		"R2_ACCOUNT_ID": s.R2AccountID, "R2_ENDPOINT": s.R2Endpoint,
+		"R2_ACCESS_KEY_ID": s.R2AccessKeyID, "R2_SECRET_ACCESS_KEY": s.R2SecretAccessKey,
+	} {
+		if value != "" && s.R2BucketName == "" {
+			return fmt.Errorf("%s is set, but R2_BUCKET_NAME is not: name the bucket, or unset both to use a directory", name)
+		}
+	}
+	switch {
+	case s.R2AccountID != "" && s.R2Endpoint != "":
+		return errors.New("R2_ACCOUNT_ID and R2_ENDPOINT both say where the bucket is: set one")
+	case s.R2AccessKeyID != "" && s.R2SecretAccessKey == "":
+		return errors.New("R2_SECRET_ACCESS_KEY is not set, which belongs to R2_ACCESS_KEY_ID")
+	case s.R2AccessKeyID == "" && s.R2SecretAccessKey != "":
+		return errors.New("R2_ACCESS_KEY_ID is not set, which belongs to R2_SECRET_ACCESS_KEY")
+	case s.R2BucketName == "":
+		return nil
+	}
+	if err := s.bucket("").Check(); err != nil {
+		return fmt.Errorf("R2_BUCKET_NAME, R2_ACCOUNT_ID, R2_ENDPOINT: %w", err)
+	}
+	return nil
+}
+
+// openedBucket is an open bucket with the control plane's part of it.
+type openedBucket struct {
+	blob.Store
+	close   io.Closer
+	uploads http.Handler // where upload URLs lead that no service answers
+	service *blob.S3     // nil for a directory
+	try     func(context.Context) (relayed bool, err error)
+}
+
+func (b *openedBucket) Close() error { return b.close.Close() }
+
+// headInterval is how often the change log may be written: S3 takes one key no
+// more often.
+func (b *openedBucket) headInterval() time.Duration {
+	if b.service == nil {
+		return 0
+	}
+	return time.Second
+}
+
+// openBucket opens the bucket for the control plane. The key signs upload URLs.
+func (s *Settings) openBucket(ctx context.Context, data string, key []byte, log *slog.Logger) (*openedBucket, error) {
+	at := s.bucket(data)
+	if at.Directory != "" {
+		d, err := blob.OpenDir(at.Directory, blob.DirOptions{SigningKey: key})
+		if err != nil {
+			return nil, err
+		}
+		return &openedBucket{Store: d, close: d, uploads: d.Handler(log)}, nil
+	}
+	store, err := at.Open(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("R2_BUCKET_NAME=%s: %w", s.R2BucketName, err)
+	}
+	service := store.(*blob.S3)
+	uploads := blob.NewUploads(service, key, log)
+	return &openedBucket{Store: uploads, close: service, uploads: uploads.Handler(), service: service, try: uploads.Try}, nil
+}
+
+// checkService looks whether the bucket at a service can be used. The error is
+// one that only a person can end; one that may pass is logged.
+func (s *Settings) checkService(ctx context.Context, service *blob.S3, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketTime)
+	defer cancel()
+	err := service.Check(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, blob.ErrNoBucket):
+		return fmt.Errorf("R2_BUCKET_NAME=%s: %w at this address (%s): make it, or correct the name, R2_ACCOUNT_ID or R2_ENDPOINT", s.R2BucketName, err, service.Identity())
+	case errors.Is(err, blob.ErrForbidden):
+		return fmt.Errorf("R2_ACCESS_KEY_ID: %w: it needs a key that may list and read the bucket %s", err, s.R2BucketName)
+	case errors.Is(err, blob.ErrRegion):
+		return fmt.Errorf("AWS_REGION: %w: set the bucket's", err)
+	}
+	log.Warn("the bucket does not answer; it is tried again when it is needed. If this lasts, look at R2_ACCOUNT_ID or R2_ENDPOINT", "bucket", service.Identity(), "error", err)
+	return nil
+}
+
+// prepareUploads finds out where uploads go, and lets pages of the dashboard
+// upload there. What does not work is logged: everything else does.
+func (b *openedBucket) prepareUploads(ctx context.Context, dashboard *url.URL, log *slog.Logger) {
+	if b.service == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, bucketTime)
+	defer cancel()
+	relayed, err := b.try(ctx)
+	if err != nil {
+		log.Warn("uploads to the bucket could not be tried; they are with the first one", "error", err)
+	}
+	if relayed || err != nil {
+		return
+	}
+	origin := dashboard.Scheme + "://" + dashboard.Host
+	added, err := b.service.AllowUploads(ctx, origin)
+	switch {
+	case err != nil:
+		log.Warn("the bucket's CORS rules can't be seen to: if folders can't be dropped on the dashboard, add this rule to the bucket", "rule", blob.CORSRule(origin), "error", err)
+	case added:
+		log.Info("the bucket takes uploads from the dashboard: a CORS rule was added", "origin", origin)
+	}
+}
+
+// uploadOrigin is where browsers upload to, other than the control plane; none
+// for a directory.
+func (b *openedBucket) uploadOrigin(ctx context.Context) string {
+	if b.service == nil {
+		return ""
+	}
+	signed, err := b.service.SignGet(ctx, "origin", time.Minute)
+	if err != nil {
+		return "" // there is no key, which has been said
+	}
+	u, err := url.Parse(signed.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
