@@ -5,6 +5,8 @@ CACHE    := $(CURDIR)/.cache
 TOOLS    := $(CACHE)/bin
 LINT     := $(TOOLS)/golangci-lint
 LINT_VERSION := v2.15.0
+S3       := $(TOOLS)/versitygw
+S3_VERSION := v1.8.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
@@ -35,13 +37,13 @@ web/dist/index.html: web/node_modules/.package-lock.json $(WEB_FILES)
 
 test: tools lint test-go test-web e2e ## everything: lint, Go with -race, dashboard, the whole system
 
-test-go: web/dist/index.html ## Go tests, with the race detector
+test-go: web/dist/index.html $(S3) ## Go tests, with the race detector
 	go test -race -timeout 15m ./...
 
 test-web: web/node_modules/.package-lock.json ## the dashboard's unit tests
 	cd web && npm test
 
-e2e: build e2e/node_modules/.package-lock.json ## the whole system: real builds, kill -9, a browser
+e2e: build $(S3) e2e/node_modules/.package-lock.json ## the whole system: real builds, kill -9, a browser
 	go test -tags e2e -count=1 -timeout 15m ./e2e/...
 
 lint: $(LINT) web/node_modules/.package-lock.json ## import rules, vet, formatting, types
@@ -52,6 +54,10 @@ lint: $(LINT) web/node_modules/.package-lock.json ## import rules, vet, formatti
 $(LINT):
 	@mkdir -p $(TOOLS)
 	GOFLAGS= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+$(S3): # an S3 service for the tests of the bucket
+	@mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION)
 
 gen: ## regenerate what is generated: the OpenAPI document, the dashboard's types
 	go generate ./...
@@ -73,7 +79,7 @@ fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 	  done; \
 	done
 
-tools: ## install what the tests need and is missing (Debian, as root)
+tools: $(S3) ## install what the tests need and is missing (Debian, as root)
 	@sh .ci/tools
 
 clean: ## remove what was built (not ./data)

@@ -3,7 +3,12 @@ package caddymodule_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,6 +104,22 @@ func TestAnEdgeServesFromS3(t *testing.T) {
 	big := strings.Repeat("0123456789abcdef", 200_000) // four chunks
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "first", "/big.bin": big})
 	t.Setenv("TEST_SECRET", o.SecretAccessKey)
+	// What is not a read would fail with an edge's key.
+	service, err := url.Parse(o.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reads atomic.Int64
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		reads.Add(1)
+		if r.In.Method != http.MethodGet && r.In.Method != http.MethodHead {
+			t.Errorf("the edge sends %s %s", r.In.Method, r.In.URL.Path)
+		}
+		r.SetURL(service)
+		r.Out.Host = r.In.Host // it is signed
+	}})
+	defer front.Close()
+	o.Endpoint = front.URL
 	app := caddymodule.App{
 		Bucket:     caddymodule.Bucket{Name: o.Bucket, Endpoint: o.Endpoint, Region: o.Region, AccessKeyID: o.AccessKeyID, SecretAccessKey: "{env.TEST_SECRET}"},
 		BaseDomain: "localhost", StateDir: t.TempDir(),
@@ -126,6 +147,9 @@ func TestAnEdgeServesFromS3(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the second deployment does not appear")
 		}
+	}
+	if reads.Load() == 0 {
+		t.Error("nothing was read through the proxy")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

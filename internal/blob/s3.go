@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -147,10 +148,23 @@ func newRetryer(maxAttempts int) aws.Retryer {
 	}
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
-		o.MaxBackoff = 2 * time.Second
+		o.Backoff = retry.BackoffDelayerFunc(pause)
 		o.Retryables = append(o.Retryables, retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusConflict: {}}})
 	})
 }
+
+// pause is the time before the next attempt: up to 200 ms after the first one,
+// twice that after each further one, up to 2 s; at random, so that those who
+// failed together don't come again together.
+func pause(attempt int, _ error) (time.Duration, error) {
+	longest := min(firstPause<<min(attempt-1, 10), longestPause)
+	return longest/2 + rand.N(longest/2), nil
+}
+
+const (
+	firstPause   = 200 * time.Millisecond
+	longestPause = 2 * time.Second
+)
 
 // Close closes the connections that are idle.
 func (s *S3) Close() error {

@@ -105,14 +105,11 @@ func (s *S3) sendConditional(ctx context.Context, in *s3.PutObjectInput, body []
 		if err == nil || attempt >= s.maxAttempts || !s.retryer.IsErrorRetryable(err) {
 			return info, err
 		}
-		pause, delayErr := s.retryer.RetryDelay(attempt, err)
-		if delayErr != nil {
-			return Info{}, err
-		}
+		wait, _ := pause(attempt, err) // never an error
 		select {
 		case <-ctx.Done():
 			return Info{}, err
-		case <-time.After(pause):
+		case <-time.After(wait):
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (unchecked) ChecksUploads(context.Context) (bool, error) { return false, ni
 
 func TestRelayedUploadsConform(t *testing.T) {
 	server := blobtest.StartS3(t)
-	blobtest.Run(t, func(t *testing.T) blobtest.Target {
+	blobtest.RunSigned(t, func(t *testing.T) blobtest.Target {
 		u := blob.NewUploads(unchecked{openS3(t, server.NewBucket(t))}, []byte("a key for tests"), slog.New(slog.DiscardHandler))
 		handler := httptest.NewServer(u.Handler())
 		t.Cleanup(handler.Close)

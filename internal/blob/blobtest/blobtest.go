@@ -22,21 +22,21 @@ type Target struct {
 // Run tests an implementation. It calls open once for every test; open cleans
 // up by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Target) {
-	for _, group := range []struct {
-		name  string
-		tests []conformanceTest
-	}{
-		{"read", readTests},
-		{"write", writeTests},
-		{"list", listTests},
-		{"sign", signTests},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, test := range group.tests {
-				t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
-			}
-		})
-	}
+	run(t, "read", readTests, open)
+	run(t, "write", writeTests, open)
+	run(t, "list", listTests, open)
+	RunSigned(t, open)
+}
+
+// RunSigned tests signed URLs alone.
+func RunSigned(t *testing.T, open func(t *testing.T) Target) { run(t, "sign", signTests, open) }
+
+func run(t *testing.T, group string, tests []conformanceTest, open func(t *testing.T) Target) {
+	t.Run(group, func(t *testing.T) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+		}
+	})
 }
 
 type conformanceTest struct {
