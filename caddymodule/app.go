@@ -103,13 +103,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 // Start opens the bucket, or brings the edge that has it open to this
-// configuration's sizes, and puts its metrics into this configuration's
+// configuration's key and sizes, and puts its metrics into this configuration's
 // registry.
 func (a *App) Start() error {
 	e, err := a.shared.open()
 	if err != nil {
 		return fmt.Errorf("%s: %w", appID, err)
 	}
+	a.shared.useKey(a.Bucket)
 	e.Adjust(a.sizes(), a.pace())
 	return register(a.registry, e.Metrics().Collectors())
 }

@@ -157,3 +157,37 @@ func TestAnEdgeServesFromS3(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAReloadTakesAnotherKey(t *testing.T) {
+	at := blobtest.StartS3(t).NewBucket(t)
+	store, err := blob.OpenS3(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := &bucket{t: t, store: store}
+	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
+	b.deploy("b.localhost", "d1", map[string]string{"/index.html": "home"})
+	o := caddymodule.Options{Listen: "127.0.0.1:0", DataDir: t.TempDir(), App: caddymodule.App{
+		Bucket:     caddymodule.Bucket{Name: at.Bucket, Endpoint: at.Endpoint, Region: at.Region, AccessKeyID: at.AccessKeyID, SecretAccessKey: at.SecretAccessKey},
+		BaseDomain: "localhost", StateDir: t.TempDir(),
+	}}
+	r := start(t, o)
+	if status, _ := get(t, r.Addr().String(), "a.localhost", "/"); status != 200 {
+		t.Fatalf("before: %d", status)
+	}
+	o.App.Bucket.SecretAccessKey = "wrong"
+	addr := load(t, o, nil)["edge"]
+	if status, _ := get(t, addr, "a.localhost", "/"); status != 200 {
+		t.Errorf("what is kept, with a wrong key: %d", status)
+	}
+	if status, _ := get(t, addr, "b.localhost", "/"); status != 503 {
+		t.Errorf("what is not, with a wrong key: %d", status)
+	}
+	o.App.Bucket.SecretAccessKey = at.SecretAccessKey
+	addr = load(t, o, nil)["edge"]
+	eventually(t, "the right key reads again", func() bool {
+		status, _ := get(t, addr, "b.localhost", "/")
+		return status == 200
+	})
+}

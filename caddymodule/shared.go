@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/edge"
 )
 
@@ -123,6 +124,17 @@ func (s *shared) open() (*edge.Edge, error) {
 	s.store = store
 	s.edge.Store(e)
 	return e, nil
+}
+
+// useKey gives the bucket the access key of the newest configuration: a key that
+// is replaced costs nothing that is kept.
+func (s *shared) useKey(b Bucket) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if store, ok := s.store.(*blob.S3); ok {
+		b = b.replaced()
+		store.SetKey(b.AccessKeyID, b.SecretAccessKey)
+	}
 }
 
 // begin counts a request in. Every begin that succeeds is followed by an end.

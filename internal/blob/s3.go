@@ -4,32 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // S3 is a [Store] in a bucket of any service that speaks S3 and knows
 // conditional writes. Its ETags are the service's: two writes of the same bytes
 // may have the same one.
 type S3 struct {
-	client      *s3.Client
-	presigner   *s3.PresignClient
-	transport   *http.Transport
 	bucket      string
 	identity    string
+	config      aws.Config
+	endpoint    string   // none: AWS's
+	base        *url.URL // of every object
 	maxAttempts int
 	retryer     aws.Retryer
+	transport   *http.Transport
+	current     atomic.Pointer[client]
+	clockOffset atomic.Int64 // nanoseconds that the service is ahead of this clock, where that matters
 }
 
 var _ Store = (*S3)(nil)
@@ -97,74 +96,33 @@ func OpenS3(ctx context.Context, o S3Options) (*S3, error) {
 	if o.Silence <= 0 {
 		o.Silence = 30 * time.Second
 	}
-	s := &S3{bucket: o.Bucket, identity: o.Identity(), maxAttempts: o.MaxAttempts, retryer: newRetryer(o.MaxAttempts), transport: newTransport(o.Silence)}
+	s := &S3{
+		bucket: o.Bucket, identity: o.Identity(), endpoint: o.Endpoint,
+		maxAttempts: o.MaxAttempts, retryer: newRetryer(o.MaxAttempts), transport: newTransport(o.Silence),
+	}
 	var load []func(*config.LoadOptions) error
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
-	if o.AccessKeyID != "" {
-		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, "")))
-	}
-	c, err := config.LoadDefaultConfig(ctx, load...)
-	if err != nil {
+	var err error
+	if s.config, err = config.LoadDefaultConfig(ctx, load...); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", o.Bucket, err)
 	}
-	if c.Region == "" {
+	if s.config.Region == "" {
 		if o.Endpoint == "" {
 			return nil, fmt.Errorf("open bucket %s: AWS needs its region (AWS_REGION), any other service its endpoint", o.Bucket)
 		}
-		c.Region = "auto"
+		s.config.Region = "auto"
 	}
-	if built, ok := c.HTTPClient.(*awshttp.BuildableClient); ok {
+	if built, ok := s.config.HTTPClient.(*awshttp.BuildableClient); ok {
 		s.transport.TLSClientConfig = built.GetTransport().TLSClientConfig // of AWS_CA_BUNDLE
 	}
-	s.client = s3.NewFromConfig(c, func(c *s3.Options) {
-		c.HTTPClient = &http.Client{Transport: s.transport}
-		if o.Endpoint != "" {
-			// The one form of address that works without a name for every bucket.
-			c.BaseEndpoint, c.UsePathStyle = aws.String(o.Endpoint), true
-		}
-		// Not every service takes the checksums that the SDK adds by default.
-		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		c.Retryer = s.retryer
-	})
-	s.presigner = s3.NewPresignClient(s.client, func(p *s3.PresignOptions) {
-		// What a URL binds stands in headers that must be sent: a checksum among
-		// the URL's parameters is not looked at everywhere.
-		p.Presigner = v4.NewSigner(func(v *v4.SignerOptions) {
-			v.DisableURIPathEscaping, v.DisableHeaderHoisting = true, true
-		})
-	})
+	s.SetKey(o.AccessKeyID, o.SecretAccessKey)
+	if s.base, err = baseURL(ctx, o.Bucket, s.client().Options()); err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", o.Bucket, err)
+	}
 	return s, nil
 }
-
-// newRetryer bounds the attempts of one request. The SDK repeats what failed on
-// the way, what the service throttled, and its 5xx; here also what met another
-// operation on the same key.
-func newRetryer(maxAttempts int) aws.Retryer {
-	if maxAttempts == 1 {
-		return aws.NopRetryer{}
-	}
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = maxAttempts
-		o.Backoff = retry.BackoffDelayerFunc(pause)
-		o.Retryables = append(o.Retryables, retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusConflict: {}}})
-	})
-}
-
-// pause is the time before the next attempt: up to 200 ms after the first one,
-// twice that after each further one, up to 2 s; at random, so that those who
-// failed together don't come again together.
-func pause(attempt int, _ error) (time.Duration, error) {
-	longest := min(firstPause<<min(attempt-1, 10), longestPause)
-	return longest/2 + rand.N(longest/2), nil
-}
-
-const (
-	firstPause   = 200 * time.Millisecond
-	longestPause = 2 * time.Second
-)
 
 // Close closes the connections that are idle.
 func (s *S3) Close() error {

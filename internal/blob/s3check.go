@@ -25,11 +25,11 @@ var (
 
 // Check reads from the bucket once. The error is one line.
 func (s *S3) Check(ctx context.Context) error {
-	if _, err := s.client.Options().Credentials.Retrieve(ctx); err != nil && ctx.Err() == nil {
+	if _, err := s.client().key.Retrieve(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: no key was given, and the SDK finds none", ErrForbidden)
 	}
 	// Not a HEAD, whose answer could not say what is wrong.
-	_, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, MaxKeys: aws.Int32(1)})
+	_, err := s.client().ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.bucket, MaxKeys: aws.Int32(1)})
 	if err == nil {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (s *S3) Check(ctx context.Context) error {
 		if region := answeredRegion(err); region != "" {
 			message = "it is in " + region
 		}
-		return fmt.Errorf("%w than %s: %s", ErrRegion, s.client.Options().Region, message)
+		return fmt.Errorf("%w than %s: %s", ErrRegion, s.config.Region, message)
 	case errorStatus(err) == http.StatusForbidden, errorStatus(err) == http.StatusUnauthorized,
 		code == "XAdminUserNotFound": // an unknown key, as versitygw calls it
 		return fmt.Errorf("%w: %s", ErrForbidden, message)

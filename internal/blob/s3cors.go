@@ -21,7 +21,7 @@ var corsHeaders = []string{"content-type", "x-amz-checksum-sha256"}
 // where none does. Not every key may; [CORSRule] is what a person adds then.
 func (s *S3) AllowUploads(ctx context.Context, origin string) (added bool, err error) {
 	var rules []types.CORSRule
-	out, err := s.client.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &s.bucket})
+	out, err := s.client().GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &s.bucket})
 	switch {
 	case err == nil:
 		rules = out.CORSRules
@@ -35,7 +35,7 @@ func (s *S3) AllowUploads(ctx context.Context, origin string) (added bool, err e
 		AllowedOrigins: []string{origin}, AllowedMethods: []string{"PUT"}, AllowedHeaders: corsHeaders, MaxAgeSeconds: aws.Int32(3600),
 	})
 	in := &s3.PutBucketCorsInput{Bucket: &s.bucket, CORSConfiguration: &types.CORSConfiguration{CORSRules: rules}}
-	_, err = s.client.PutBucketCors(ctx, in, func(o *s3.Options) {
+	_, err = s.client().PutBucketCors(ctx, in, func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, smithyhttp.AddContentChecksumMiddleware)
 	})
 	if err != nil {

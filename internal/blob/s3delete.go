@@ -36,7 +36,7 @@ func (s *S3) deleteAll(ctx context.Context, keys []string) error {
 		objects[i].Key = &keys[i]
 	}
 	in := &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Objects: objects, Quiet: aws.Bool(true)}}
-	out, err := s.client.DeleteObjects(ctx, in, func(o *s3.Options) {
+	out, err := s.client().DeleteObjects(ctx, in, func(o *s3.Options) {
 		// The one checksum that every service knows for this request.
 		o.APIOptions = append(o.APIOptions, smithyhttp.AddContentChecksumMiddleware)
 	})

@@ -35,6 +35,9 @@ func errorCode(err error) string {
 
 // errorStatus is the status of the answer; 0 where none came.
 func errorStatus(err error) int {
+	if answer := (*answerError)(nil); errors.As(err, &answer) {
+		return answer.status
+	}
 	if answer := (*smithyhttp.ResponseError)(nil); errors.As(err, &answer) && answer.Response != nil {
 		return answer.HTTPStatusCode()
 	}

@@ -289,3 +289,22 @@ func TestS3ListsWithoutEnd(t *testing.T) {
 		t.Errorf("%d requests, %v", f.n.Load(), last)
 	}
 }
+
+func TestS3CorrectsAWrongClock(t *testing.T) {
+	ahead := time.Now().Add(3 * time.Hour)
+	f := newFaulty(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		w.Header().Set("Date", ahead.UTC().Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil || signed.Sub(ahead).Abs() > 15*time.Minute {
+			failure(w, 403, "RequestTimeTooSkewed")
+			return
+		}
+		object(w, "body")
+	})
+	s := openS3(t, f.options)
+	for want := range 2 {
+		if body, err := read(t.Context(), s, blob.GetOptions{}); err != nil || body != "body" || f.n.Load() != int64(want+2) {
+			t.Errorf("%q, %v after %d requests", body, err, f.n.Load())
+		}
+	}
+}

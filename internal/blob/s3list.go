@@ -29,7 +29,7 @@ func (s *S3) List(ctx context.Context, prefix string, opts ListOptions) iter.Seq
 				fail(err)
 				return
 			}
-			page, err := s.client.ListObjectsV2(ctx, in)
+			page, err := s.client().ListObjectsV2(ctx, in)
 			if err != nil {
 				fail(s3Error(err))
 				return
@@ -40,7 +40,7 @@ func (s *S3) List(ctx context.Context, prefix string, opts ListOptions) iter.Seq
 				if key <= opts.After || !strings.HasPrefix(key, prefix) || CheckKey(key) != nil {
 					continue
 				}
-				if !yield(infoOfS3(key, o.Size, o.ETag, o.LastModified), nil) {
+				if !yield(Info{Key: key, Size: aws.ToInt64(o.Size), ETag: bareETag(aws.ToString(o.ETag)), Modified: aws.ToTime(o.LastModified)}, nil) {
 					return
 				}
 			}

@@ -10,10 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // Get opens an object by one request. The body ends with io.ErrUnexpectedEOF
@@ -33,38 +29,38 @@ func (s *S3) get(ctx context.Context, key string, opts GetOptions) (*Object, err
 	if opts.Offset < 0 || opts.Length < 0 {
 		return nil, fmt.Errorf("a range of %d bytes from %d", opts.Length, opts.Offset)
 	}
-	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}
+	conditions := make(http.Header, 2)
 	if opts.IfNoneMatch != "" {
-		in.IfNoneMatch = aws.String(quoteETag(opts.IfNoneMatch))
+		conditions["If-None-Match"] = []string{quoteETag(opts.IfNoneMatch)}
 	}
 	ranged := opts.Offset > 0 || opts.Length > 0
 	if ranged {
-		in.Range = aws.String(rangeHeader(opts))
+		conditions["Range"] = []string{rangeHeader(opts)}
 	}
-	out, err := s.client.GetObject(ctx, in)
+	resp, err := s.read(ctx, http.MethodGet, key, conditions)
 	if ranged && errorStatus(err) == http.StatusRequestedRangeNotSatisfiable {
 		return s.behind(ctx, key, opts)
 	}
 	if err != nil {
 		return nil, s3Error(err)
 	}
-	info := infoOfS3(key, out.ContentLength, out.ETag, out.LastModified)
-	body := out.Body
-	switch total, err := totalSize(aws.ToString(out.ContentRange)); {
-	case out.ContentLength == nil:
-		err = errors.New("the answer has no length")
-		fallthrough
+	o := &Object{Info: infoOfAnswer(key, resp), Body: resp.Body}
+	switch total, err := totalSize(resp.Header.Get("Content-Range")); {
+	case resp.ContentLength < 0:
+		return nil, errors.Join(errNoLength, resp.Body.Close())
 	case err != nil:
-		return nil, errors.Join(err, body.Close())
+		return nil, errors.Join(err, resp.Body.Close())
 	case total >= 0:
-		info.Size = total
+		o.Size = total
 	case opts.Offset > 0:
-		return nil, errors.Join(errors.New("the service does not know ranges"), body.Close())
+		return nil, errors.Join(errors.New("the service does not know ranges"), resp.Body.Close())
 	case opts.Length > 0:
-		body = cutBody{io.LimitReader(out.Body, opts.Length), out.Body}
+		o.Body = cutBody{io.LimitReader(resp.Body, opts.Length), resp.Body}
 	}
-	return &Object{Info: info, Body: body}, nil
+	return o, nil
 }
+
+var errNoLength = errors.New("the answer has no length")
 
 // behind answers for a range that begins behind the object's end.
 func (s *S3) behind(ctx context.Context, key string, opts GetOptions) (*Object, error) {
@@ -81,49 +77,40 @@ func (s *S3) behind(ctx context.Context, key string, opts GetOptions) (*Object, 
 	return &Object{Info: info, Body: http.NoBody}, nil
 }
 
-// Stat describes an object by one request; of one that is missing, by two.
+// Stat describes an object by reading its first byte: an answer to HEAD has no
+// body that says what it is that does not exist, and a bucket that is gone must
+// not look like a missing object.
 func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
-	info, err := s.stat(ctx, key)
+	o, err := s.get(ctx, key, GetOptions{Length: 1})
 	if err != nil {
 		return Info{}, fmt.Errorf("stat %s: %w", key, err)
 	}
-	return info, nil
+	// What else comes is of no interest, and neither is how it ends.
+	_ = o.Body.Close()
+	return o.Info, nil
 }
 
-func (s *S3) stat(ctx context.Context, key string) (Info, error) {
-	if err := checkRead(ctx, key); err != nil {
-		return Info{}, err
-	}
-	info, err := s.head(ctx, key)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return info, err
-	}
-	// An answer to HEAD has no body that says what it is that does not exist. A
-	// bucket that is gone must not look like a missing object.
-	o, err := s.get(ctx, key, GetOptions{Length: 1})
-	if err != nil {
-		return Info{}, err
-	}
-	return o.Info, o.Body.Close()
-}
-
-// head describes an object. Its fs.ErrNotExist may also be the bucket's.
+// head describes an object that has just been there.
 func (s *S3) head(ctx context.Context, key string) (Info, error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
+	resp, err := s.read(ctx, http.MethodHead, key, nil)
 	if errorStatus(err) == http.StatusNotFound {
 		return Info{}, fs.ErrNotExist
 	}
 	if err != nil {
 		return Info{}, s3Error(err)
 	}
-	if out.ContentLength == nil {
-		return Info{}, errors.New("the answer has no length")
+	if err := resp.Body.Close(); err != nil {
+		return Info{}, err
 	}
-	return infoOfS3(key, out.ContentLength, out.ETag, out.LastModified), nil
+	if resp.ContentLength < 0 {
+		return Info{}, errNoLength
+	}
+	return infoOfAnswer(key, resp), nil
 }
 
-func infoOfS3(key string, size *int64, etag *string, modified *time.Time) Info {
-	return Info{Key: key, Size: aws.ToInt64(size), ETag: bareETag(aws.ToString(etag)), Modified: aws.ToTime(modified)}
+func infoOfAnswer(key string, resp *http.Response) Info {
+	modified, _ := http.ParseTime(resp.Header.Get("Last-Modified")) // unset where there is none
+	return Info{Key: key, Size: resp.ContentLength, ETag: bareETag(resp.Header.Get("Etag")), Modified: modified}
 }
 
 // bareETag is an ETag without its quotes, and quoteETag the header of it. A

@@ -23,7 +23,7 @@ func (s *S3) SignPut(ctx context.Context, key string, size int64, sha256 [32]byt
 		return SignedURL{}, fmt.Errorf("sign put %s: %w", key, err)
 	}
 	expires := time.Now().Add(valid)
-	signed, err := s.presigner.PresignPutObject(ctx, &s3.PutObjectInput{
+	signed, err := s.client().presigner.PresignPutObject(ctx, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, ContentLength: &size, ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sha256[:])),
 	}, s3.WithPresignExpires(valid))
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *S3) SignGet(ctx context.Context, key string, valid time.Duration) (Sign
 		return SignedURL{}, fmt.Errorf("sign get %s: %w", key, err)
 	}
 	expires := time.Now().Add(valid)
-	signed, err := s.presigner.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}, s3.WithPresignExpires(valid))
+	signed, err := s.client().presigner.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}, s3.WithPresignExpires(valid))
 	if err != nil {
 		return SignedURL{}, fmt.Errorf("sign get %s: %w", key, err)
 	}

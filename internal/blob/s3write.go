@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -76,7 +75,7 @@ func (s *S3) put(ctx context.Context, key string, body io.Reader, size int64, op
 func (s *S3) send(ctx context.Context, in *s3.PutObjectInput) (Info, error) {
 	conditional := in.IfMatch != nil || in.IfNoneMatch != nil
 	_, again := in.Body.(io.Seeker)
-	out, err := s.client.PutObject(ctx, in, func(o *s3.Options) {
+	out, err := s.client().PutObject(ctx, in, func(o *s3.Options) {
 		// The SDK would read the body once more, before it is sent, to sign its hash.
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 		if conditional || !again {
@@ -105,11 +104,8 @@ func (s *S3) sendConditional(ctx context.Context, in *s3.PutObjectInput, body []
 		if err == nil || attempt >= s.maxAttempts || !s.retryer.IsErrorRetryable(err) {
 			return info, err
 		}
-		wait, _ := pause(attempt, err) // never an error
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, attempt) != nil {
 			return Info{}, err
-		case <-time.After(wait):
 		}
 	}
 }

@@ -102,6 +102,9 @@ func keys(t *testing.T, s blob.Store, prefix, after string) []string {
 	return list
 }
 
+// OddKeys are keys that an implementation may get wrong.
+func OddKeys() []string { return oddKeys }
+
 // oddKeys are keys that a careless implementation escapes, folds or cuts.
 var oddKeys = []string{
 	"a", "routes/a.example.com", "with space/ leading and trailing ", "percent%41/%2F%zz", "question?x=1&y=2", "hash#part",
