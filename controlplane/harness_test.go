@@ -21,6 +21,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
@@ -55,7 +56,7 @@ type plane struct {
 	store  *store.Store
 	logs   *logs.Store
 	bucket blob.Store
-	raw    *blob.Dir
+	raw    blob.Store
 	runner *fakeRunner
 	blobs  *httptest.Server
 	me     controlplane.Principal
@@ -84,6 +85,19 @@ func newPlane(t testing.TB, options ...option) *plane {
 	}
 	p.open()
 	return p
+}
+
+// onEveryBucket runs a test on a directory and at S3.
+func onEveryBucket(t *testing.T, test func(t *testing.T, options ...option)) {
+	t.Run("directory", func(t *testing.T) { test(t) })
+	t.Run("S3", func(t *testing.T) {
+		s, err := blob.OpenS3(t.Context(), blobtest.StartS3(t).NewBucket(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		test(t, func(p *plane) { p.raw, p.bucket = s, s })
+	})
 }
 
 // open opens stores and service, as a process that starts does.
@@ -184,7 +198,11 @@ func (p *plane) upload(a controlplane.Actor, id string, files map[string]string)
 // put sends a body to a signed URL.
 func (p *plane) put(u site.URL, body string) {
 	p.t.Helper()
-	req, err := http.NewRequestWithContext(p.t.Context(), u.Method, p.blobs.URL+u.URL, strings.NewReader(body))
+	address := u.URL
+	if strings.HasPrefix(address, "/") {
+		address = p.blobs.URL + address
+	}
+	req, err := http.NewRequestWithContext(p.t.Context(), u.Method, address, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}

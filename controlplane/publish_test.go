@@ -8,6 +8,7 @@ import (
 	"iter"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
@@ -319,8 +320,10 @@ func TestImmutableIsClearedWhereBytesChanged(t *testing.T) {
 	}
 }
 
-func TestRestoredDatabaseIsPublishedAnew(t *testing.T) {
-	p := newPlane(t)
+func TestRestoredDatabaseIsPublishedAnew(t *testing.T) { onEveryBucket(t, restoredDatabase) }
+
+func restoredDatabase(t *testing.T, options ...option) {
+	p := newPlane(t, options...)
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -343,8 +346,55 @@ func TestRestoredDatabaseIsPublishedAnew(t *testing.T) {
 	})
 }
 
-func TestAnotherPublisherIsNotOverwritten(t *testing.T) {
-	p := newPlane(t).start()
+// TestHeadIsWrittenNoOftenerThanItMay publishes often and reads the times of the
+// writes from the clock that paces them.
+func TestHeadIsWrittenNoOftenerThanItMay(t *testing.T) {
+	var mu sync.Mutex
+	var writes []time.Time
+	p := newPlane(t, func(p *plane) {
+		p.config.HeadInterval, p.config.Now = 100*time.Millisecond, time.Now
+		p.bucket = &watchedBucket{p.raw, func(key string) {
+			if key == site.HeadKey {
+				mu.Lock()
+				defer mu.Unlock()
+				writes = append(writes, time.Now())
+			}
+		}}
+	}).start()
+	project := p.project("repo")
+	for n := range 8 {
+		p.deployFiles(project.ID, site.Production, version(n))
+	}
+	eventually(t, "three writes of head", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(writes) >= 3
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for i := 1; i < len(writes); i++ {
+		// The interval begins when a write has ended, which this sees begin.
+		if apart := writes[i].Sub(writes[i-1]); apart < p.config.HeadInterval {
+			t.Errorf("two writes %s apart", apart)
+		}
+	}
+}
+
+// watchedBucket tells of every write before it is made.
+type watchedBucket struct {
+	blob.Store
+	write func(key string)
+}
+
+func (b *watchedBucket) Put(ctx context.Context, key string, body io.Reader, size int64, opts blob.PutOptions) (blob.Info, error) {
+	b.write(key)
+	return b.Store.Put(ctx, key, body, size, opts)
+}
+
+func TestAnotherPublisherIsNotOverwritten(t *testing.T) { onEveryBucket(t, anotherPublisher) }
+
+func anotherPublisher(t *testing.T, options ...option) {
+	p := newPlane(t, options...).start()
 	project := p.project("repo")
 	p.deployFiles(project.ID, site.Production, version(1))
 	newer := p.route(productionHost)
