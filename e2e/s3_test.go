@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
 )
 
@@ -20,9 +22,7 @@ import (
 // nothing but the bucket.
 func TestTheBucketAtS3(t *testing.T) {
 	bucket := blobtest.StartS3(t).NewBucket(t)
-	p := start(t,
-		"R2_BUCKET_NAME="+bucket.Bucket, "R2_ENDPOINT="+bucket.Endpoint, "AWS_REGION="+bucket.Region,
-		"R2_ACCESS_KEY_ID="+bucket.AccessKeyID, "R2_SECRET_ACCESS_KEY="+bucket.SecretAccessKey)
+	p := start(t, atS3(bucket)...)
 	files := map[string]string{"index.html": "one", "app.css": strings.Repeat("body { color: red }\n", 100), "404.html": "nothing here"}
 	for i := range 200 {
 		files[fmt.Sprintf("docs/%d.html", i)] = fmt.Sprintf("page %d", i)
@@ -69,6 +69,29 @@ func TestTheBucketAtS3(t *testing.T) {
 		if strings.Contains(out.String(), bucket.SecretAccessKey) {
 			t.Errorf("the secret is in the log:\n%s", out.tail(4000))
 		}
+	}
+}
+
+// TestABrowserUploadsToS3 chooses a folder in Chromium: its archive goes to
+// another origin, which the page's policy and the bucket's CORS rule allow.
+func TestABrowserUploadsToS3(t *testing.T) {
+	program := chromium(t)
+	bucket := blobtest.StartS3(t).NewBucket(t)
+	p := start(t, atS3(bucket)...)
+	cmd := exec.Command("node", "browserfolder.mjs")
+	cmd.Env = append(os.Environ(), "CHROMIUM="+program, "SETUP="+p.setup, "UPLOADS="+bucket.Endpoint,
+		"FOLDER="+folder(t, map[string]string{"index.html": "<h1>from a folder</h1>", "about.html": "about"}))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p.serves("from-folder.localhost", "/", "<h1>from a folder</h1>")
+}
+
+// atS3 are the settings of a bucket.
+func atS3(o blob.S3Options) []string {
+	return []string{
+		"R2_BUCKET_NAME=" + o.Bucket, "R2_ENDPOINT=" + o.Endpoint, "AWS_REGION=" + o.Region,
+		"R2_ACCESS_KEY_ID=" + o.AccessKeyID, "R2_SECRET_ACCESS_KEY=" + o.SecretAccessKey,
 	}
 }
 

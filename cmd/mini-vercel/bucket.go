@@ -16,7 +16,7 @@ import (
 )
 
 // bucketTime bounds what is asked of the bucket at a start.
-const bucketTime = 20 * time.Second
+const bucketTime = 10 * time.Second
 
 // bucket says where the bucket is, for control plane and edge alike: at R2 or
 // another service of S3, or in the data directory.
