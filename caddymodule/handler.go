@@ -17,6 +17,9 @@ func init() { caddy.RegisterModule(Handler{}) }
 // follows. It has no settings, and nothing comes after it: a host or a path
 // that isn't there is its answer too.
 //
+// Who tries a protected host's password is told apart by the client's address as
+// Caddy knows it: behind proxies, set trusted_proxies in the server's options.
+//
 // The values of the response headers are shared between responses. A handler in
 // front of it may set, add and delete headers, but must not change a value in
 // place.
@@ -51,6 +54,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	delete(w.Header(), "Server")
 	var q edge.Request
 	q.From(r)
+	if r.Method == http.MethodPost {
+		client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+		q.Receive(w, r, client)
+	}
 	a := e.Answer(r.Context(), &q)
 	if err := a.Write(r.Context(), w); errors.Is(err, edge.ErrCut) {
 		// The one way to cut a response short that works for all versions of

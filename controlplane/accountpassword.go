@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // passwordHasher hashes passwords with argon2id, RFC 9106, at most two at once:
@@ -32,7 +33,6 @@ const (
 	hashesAtOnce = 2
 	hashWait     = 5 * time.Second // how long a sign-in waits for its turn
 	saltSize     = 16
-	hashSize     = 32
 
 	maxPasswordBytes = 256
 	minPassword      = 8
@@ -44,7 +44,7 @@ var owaspParams = argonParams{memoryKiB: 19 << 10, time: 2, threads: 1}
 
 func newPasswordHasher() *passwordHasher {
 	h := &passwordHasher{slots: make(chan struct{}, hashesAtOnce), params: owaspParams}
-	h.dummy = h.params.phc(make([]byte, saltSize), make([]byte, hashSize))
+	h.dummy = h.params.phc(make([]byte, saltSize), make([]byte, site.PasswordKeySize))
 	return h
 }
 
@@ -81,19 +81,20 @@ func (h *passwordHasher) verify(ctx context.Context, hash, password string) (goo
 	if !exists {
 		hash = h.dummy
 	}
-	params, salt, want, err := parsePHC(hash)
+	want, err := site.ParsePasswordHash(hash)
 	if err != nil {
-		return false, false, err
+		return false, false, fmt.Errorf("a kept password hash can't be read: %w", err)
 	}
+	params := argonParams{want.MemoryKiB, want.Time, want.Threads}
 	if len(password) > maxPasswordBytes {
 		password = password[:maxPasswordBytes] // can't be right; costs no more than others
 		exists = false
 	}
-	key, err := h.derive(ctx, password, salt, params)
+	key, err := h.derive(ctx, password, want.Salt, params)
 	if err != nil {
 		return false, false, err
 	}
-	good = subtle.ConstantTimeCompare(key, want) == 1 && exists
+	good = subtle.ConstantTimeCompare(key, want.Key) == 1 && exists
 	return good, params != h.params, nil
 }
 
@@ -104,36 +105,12 @@ func (h *passwordHasher) derive(ctx context.Context, password string, salt []byt
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-wait.Done():
-		return nil, Errorf(CodeUnavailable, "Too many people sign in at once. Try again in a moment.")
+		return nil, Errorf(CodeUnavailable, "Too many passwords are being checked at once. Try again in a moment.")
 	}
-	return argon2.IDKey([]byte(password), salt, p.time, p.memoryKiB, p.threads, hashSize), nil
+	return argon2.IDKey([]byte(password), salt, p.time, p.memoryKiB, p.threads, site.PasswordKeySize), nil
 }
 
 // phc writes a hash in the PHC string format.
 func (p argonParams) phc(salt, key []byte) string {
-	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
-		argon2.Version, p.memoryKiB, p.time, p.threads, b64.EncodeToString(salt), b64.EncodeToString(key))
-}
-
-var errPHC = errors.New("a kept password hash can't be read")
-
-func parsePHC(s string) (p argonParams, salt, key []byte, err error) {
-	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[1] != "argon2id" {
-		return p, nil, nil, errPHC
-	}
-	var version int
-	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
-		return p, nil, nil, errPHC
-	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memoryKiB, &p.time, &p.threads); err != nil {
-		return p, nil, nil, errPHC
-	}
-	salt, errSalt := base64.RawStdEncoding.DecodeString(parts[4])
-	key, errKey := base64.RawStdEncoding.DecodeString(parts[5])
-	if errSalt != nil || errKey != nil || len(key) != hashSize || p.time < 1 || p.threads < 1 || p.memoryKiB > 1<<20 {
-		return p, nil, nil, errPHC
-	}
-	return p, salt, key, nil
+	return site.PasswordHash{MemoryKiB: p.memoryKiB, Time: p.time, Threads: p.threads, Salt: salt, Key: key}.String()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -17,7 +18,8 @@ type Answer struct {
 	Result  Result
 	Head    []Field // prepared
 	Extra   []Field // of this answer alone
-	Noindex bool    // a preview's: search engines stay away
+	Noindex bool    // a preview's, or a protected host's: search engines stay away
+	Private bool    // a protected host's: only the browser that asked may keep it
 
 	text  []byte
 	edge  *Edge
@@ -51,6 +53,9 @@ func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
 	if a.Noindex {
 		h["X-Robots-Tag"] = valueNoindex
 	}
+	if a.Private {
+		keepPrivate(h)
+	}
 	if timing := valueTiming[a.Result]; timing != nil {
 		h["Server-Timing"] = timing
 	}
@@ -77,6 +82,20 @@ func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
 		first = nil
 	}
 	return nil
+}
+
+// keepPrivate says that no shared cache may keep an answer, and a browser only to
+// ask again, whatever the site's own rules say. What nobody may keep stays so.
+func keepPrivate(h http.Header) {
+	for name := range h {
+		// Expires, and what is for a shared cache alone, RFC 9213.
+		if name == "Expires" || name == "Surrogate-Control" || strings.HasSuffix(name, "Cdn-Cache-Control") {
+			delete(h, name)
+		}
+	}
+	if v := h["Cache-Control"]; len(v) != 1 || v[0] != cacheNever {
+		h["Cache-Control"] = valuePrivate
+	}
 }
 
 func (a *Answer) send(w http.ResponseWriter, b []byte) error {

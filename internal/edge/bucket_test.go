@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -233,19 +234,26 @@ type client struct {
 
 func newClient(t testing.TB, e *edge.Edge) *client {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var q edge.Request
-		q.From(r)
-		a := e.Answer(r.Context(), &q)
-		if err := a.Write(r.Context(), w); errors.Is(err, edge.ErrCut) {
-			panic(http.ErrAbortHandler)
-		}
-	}))
+	server := httptest.NewServer(handler(e))
 	t.Cleanup(server.Close)
 	return &client{t, server, &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// handler is how an edge answers net/http's requests. Their client is who a test
+// says it is.
+func handler(e *edge.Edge) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q edge.Request
+		q.From(r)
+		q.Receive(w, r, cmp.Or(r.Header.Get("X-Test-Client"), r.RemoteAddr))
+		a := e.Answer(r.Context(), &q)
+		if err := a.Write(r.Context(), w); errors.Is(err, edge.ErrCut) {
+			panic(http.ErrAbortHandler)
+		}
+	})
 }
 
 // answer is a response whose body was read.

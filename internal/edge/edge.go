@@ -26,6 +26,9 @@ type Edge struct {
 	pages     *cache[pageKey, *page]
 	chunks    *chunks
 
+	tries  *tryLimit
+	checks *passwordChecks
+
 	failures rate.Sometimes
 
 	tasks  tasks
@@ -47,6 +50,7 @@ func New(c Config) (*Edge, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Edge{log: c.Log, config: c, state: state, cancel: cancel, failures: rate.Sometimes{First: 1, Interval: time.Second}}
 	e.metrics = newMetrics(e)
+	e.tries, e.checks = newTryLimit(), newPasswordChecks()
 	e.origin = newOrigin(&c, e.metrics)
 	e.pages = newCache[pageKey, *page](c.Sizes.PageBytes, 1<<20, pageKey.shard)
 	e.manifests = &manifests{

@@ -28,7 +28,7 @@ func (e *Edge) Answer(ctx context.Context, q *Request) (a Answer) {
 	return a
 }
 
-// answer is the pipeline: host, project, path, file, head, bytes.
+// answer is the pipeline: host, project, access, path, file, head, bytes.
 func (e *Edge) answer(ctx context.Context, q *Request, a *Answer) {
 	h, v, from, err := e.resolver.find(ctx, q.Host)
 	a.Result = from
@@ -43,6 +43,9 @@ func (e *Edge) answer(ctx context.Context, q *Request, a *Answer) {
 	}
 	if v.route.RedirectTo != "" {
 		e.redirectHost(q, a, v.route.RedirectTo)
+		return
+	}
+	if access := v.protection(); access != nil && !e.admit(ctx, q, a, v.route.Host, access) {
 		return
 	}
 	if v.route.Deployment == "" {
@@ -129,18 +132,13 @@ func (v *hostView) refusal() *notice {
 	if v.route.Gone {
 		return noticeGone
 	}
-	record := v.project.record.value.Load()
-	switch record.State {
+	switch v.project.record.value.Load().State {
 	case site.ProjectActive:
+		return nil
 	case site.ProjectDeleted:
 		return noticeGone
-	default:
-		return noticeSuspended
 	}
-	if record.Access != nil && (record.Access.Scope != site.AccessPreviews || v.preview) {
-		return noticeProtected
-	}
-	return nil
+	return noticeSuspended
 }
 
 // noHost answers for a host that has no route, or whose route can't be had.

@@ -74,7 +74,11 @@ func TestProjectStatesAndAccess(t *testing.T) {
 	b := newBucket(t)
 	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "secret"}))
 	b.route(site.Route{Host: "preview--site.example.test", Deployment: "d1", Environment: site.Preview})
+	b.route(site.Route{Host: "gone.example.test", Gone: true})
 	c := newClient(t, newEdge(t, b))
+	previews, all := protected(site.AccessPreviews), protected(site.AccessAll)
+	broken := protected(site.AccessAll)
+	broken.CookieKey = broken.CookieKey[1:]
 	for _, tt := range []struct {
 		name                string
 		record              site.Project
@@ -83,17 +87,27 @@ func TestProjectStatesAndAccess(t *testing.T) {
 		{"active", site.Project{}, 200, 200},
 		{"suspended", site.Project{State: site.ProjectSuspended}, 403, 403},
 		{"active again", site.Project{}, 200, 200},
-		{"previews protected", site.Project{Access: &site.Access{Scope: site.AccessPreviews}}, 200, 403},
-		{"all protected", site.Project{Access: &site.Access{Scope: site.AccessAll}}, 403, 403},
-		{"a scope of the future", site.Project{Access: &site.Access{Scope: "some"}}, 403, 403},
+		{"previews protected", site.Project{Access: previews}, 200, 401},
+		{"all protected", site.Project{Access: all}, 401, 401},
+		{"protected by what is not known", site.Project{Access: &site.Access{Scope: site.AccessAll}}, 403, 403},
+		{"open again", site.Project{}, 200, 200},
+		{"protected with a short key", site.Project{Access: broken}, 403, 403},
+		{"a scope of the future", site.Project{Access: protected("some")}, 403, 403},
+		{"suspended and protected", site.Project{State: site.ProjectSuspended, Access: all}, 403, 403},
 		{"a state of the future", site.Project{State: "frozen"}, 403, 403},
-		{"deleted", site.Project{State: site.ProjectDeleted}, 410, 410},
+		{"deleted and protected", site.Project{State: site.ProjectDeleted, Access: all}, 410, 410},
 	} {
 		b.project(tt.record)
 		eventually(t, tt.name, func() bool {
 			production, preview := c.get("/"), c.do("GET", "preview--site.example.test", "/")
 			if strings.Contains(production.body, "secret") != (production.StatusCode == 200) {
 				t.Fatalf("%s: %d %q", tt.name, production.StatusCode, production.body)
+			}
+			if gone := c.do("GET", "gone.example.test", "/"); gone.StatusCode != 410 {
+				t.Fatalf("%s: the tombstone answers %d", tt.name, gone.StatusCode)
+			}
+			if production.StatusCode == 403 && strings.Contains(production.body, "suspended") != strings.HasPrefix(tt.name, "suspended") && tt.name != "a state of the future" {
+				return false
 			}
 			return production.StatusCode == tt.production && preview.StatusCode == tt.preview
 		})

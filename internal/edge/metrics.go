@@ -40,6 +40,24 @@ func (k objectKind) String() string {
 	return [...]string{"head", "route", "project", "manifest", "chunk"}[k]
 }
 
+// accessOutcome is what became of a request that needs access to its host.
+type accessOutcome uint8
+
+const (
+	accessAsked        accessOutcome = iota // without access: the page that asks was sent
+	accessGranted                           // the right password
+	accessWrong                             // a wrong one
+	accessLimited                           // too many tries by one client
+	accessBusy                              // too many passwords at once
+	accessShared                            // a share link
+	accessShareRefused                      // one that has expired, or was never good
+	accessCount
+)
+
+func (o accessOutcome) String() string {
+	return [...]string{"asked", "granted", "wrong", "limited", "busy", "shared", "share_refused"}[o]
+}
+
 // Metrics are an edge's counters and histograms. Every label is resolved when
 // they are made: a request does no look-up.
 type Metrics struct {
@@ -49,6 +67,7 @@ type Metrics struct {
 	cut          prometheus.Counter
 	corrupt      prometheus.Counter
 	refused      prometheus.Counter
+	access       [accessCount]prometheus.Counter
 	changes      prometheus.Counter
 	gaps         prometheus.Counter
 	originReads  [kindCount]prometheus.Observer
@@ -83,7 +102,11 @@ func newMetrics(e *Edge) *Metrics {
 		m.originReads[k] = reads.WithLabelValues(k.String())
 		m.originErrors[k] = errs.WithLabelValues(k.String())
 	}
-	m.collectors = append(m.collectors, requests, duration, reads, errs)
+	access := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "access_total", Help: "Requests that asked for access to a protected host, by what became of them."}, []string{"outcome"})
+	for o := range accessCount {
+		m.access[o] = access.WithLabelValues(o.String())
+	}
+	m.collectors = append(m.collectors, requests, duration, reads, errs, access)
 	m.sent = counter("body_bytes_total", "Bytes of bodies that were sent.")
 	m.cut = counter("cut_total", "Answers that were cut because a later chunk could not be had.")
 	m.corrupt = counter("corrupt_chunks_total", "Chunks from the bucket whose bytes were not those of their sha256.")

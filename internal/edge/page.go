@@ -21,13 +21,15 @@ func one(value string) []string { return []string{value} }
 const (
 	cacheRevalidate = "public, max-age=0, must-revalidate"
 	cacheImmutable  = "public, max-age=31536000, immutable"
+	cacheNever      = "no-store"
 )
 
 // Values that many answers share.
 var (
 	valueRevalidate = one(cacheRevalidate)
 	valueImmutable  = one(cacheImmutable)
-	valueNoStore    = one("no-store")
+	valueNoStore    = one(cacheNever)
+	valuePrivate    = one("private, no-cache")
 	valueNosniff    = one("nosniff")
 	valueVary       = one("Accept-Encoding")
 	valueBytes      = one("bytes")

@@ -21,6 +21,9 @@ type Request struct {
 	IfRange        string
 	Range          string
 	SecFetchDest   string
+
+	Header http.Header // for what few answers depend on
+	Form   *Form       // what was sent to AccessPath; Receive fills it
 }
 
 // From fills the request with the facts of r.
@@ -32,6 +35,7 @@ func (q *Request) From(r *http.Request) {
 	q.Method, q.Host, q.TLS = r.Method, r.Host, r.TLS != nil
 	q.Path, q.Query, _ = strings.Cut(target, "?")
 	h := r.Header
+	q.Header = h
 	q.Accept = field(h, "Accept")
 	q.AcceptEncoding = field(h, "Accept-Encoding")
 	q.IfMatch = field(h, "If-Match")
