@@ -19,8 +19,9 @@ type Project struct {
 	site.BuildSettings
 
 	State     site.ProjectState `json:"state"`
-	Pinned    bool              `json:"pinned"` // production stays until someone resumes or promotes the newest
-	URL       string            `json:"url"`    // of the production host
+	Access    *ProjectAccess    `json:"access,omitempty"` // none: everyone may look
+	Pinned    bool              `json:"pinned"`           // production stays until someone resumes or promotes the newest
+	URL       string            `json:"url"`              // of the production host
 	CreatedAt time.Time         `json:"createdAt"`
 	UpdatedAt time.Time         `json:"updatedAt"`
 

@@ -211,8 +211,12 @@ func (p *publisher) writeRoute(ctx context.Context, h *HostRow, now time.Time) e
 }
 
 func (p *publisher) writeProject(ctx context.Context, row *ProjectRow) error {
-	record := site.Project{ID: row.ID, Name: row.Name, Owner: row.UserID, State: row.State, Generation: row.Generation}
-	err := p.write(ctx, site.ProjectKey(row.ID), row.Generation, record)
+	access, err := p.s.access(row)
+	if err != nil {
+		return err
+	}
+	record := site.Project{ID: row.ID, Name: row.Name, Owner: row.UserID, State: row.State, Access: access, Generation: row.Generation}
+	err = p.write(ctx, site.ProjectKey(row.ID), row.Generation, record)
 	if ahead := (*aheadError)(nil); errors.As(err, &ahead) {
 		return p.redraw(ctx, ahead, func(tx Tx) error {
 			row, err := tx.Project(row.ID)

@@ -24,6 +24,7 @@ type Service struct {
 	holder string // names this control plane in leases and claims
 
 	metrics   *metrics
+	passwords *passwordHasher
 	manifests *manifestCache
 	uploads   *uploadSessions
 	changes   *changeHub
@@ -60,6 +61,7 @@ func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Ru
 		log:    log,
 		holder: hex.EncodeToString(id[:]),
 
+		passwords: newPasswordHasher(),
 		manifests: newManifestCache(manifestCacheBytes),
 		uploads:   newUploadSessions(),
 		changes:   newChangeHub(),

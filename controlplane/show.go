@@ -26,6 +26,9 @@ func (s *Service) siteURL(host string) string {
 func (s *Service) showProject(row *ProjectRow) *Project {
 	p := row.Project
 	p.HasCredentials = len(row.Credentials) > 0
+	if row.Protection != nil {
+		p.Access = &ProjectAccess{Scope: row.Protection.Scope}
+	}
 	p.URL = s.siteURL(s.productionHost(p.SubDomain))
 	return &p
 }

@@ -69,8 +69,9 @@ type ProjectRow struct {
 	Project
 	Seq         int64  // order of creation
 	Credentials []byte // sealed; none
-	Generation  int64  // of its record
-	Published   int64  // the generation that stands in the bucket
+	Protection  *AccessRow
+	Generation  int64 // of its record
+	Published   int64 // the generation that stands in the bucket
 	CollectAt   time.Time
 }
 

@@ -136,6 +136,7 @@ func newAPI(o Options) *API {
 	a.registerTokens()
 	a.registerProjects()
 	a.registerEnvVars()
+	a.registerAccess()
 	a.registerDeployments()
 	a.registerUploads()
 	a.registerLogs()

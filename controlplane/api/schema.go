@@ -22,6 +22,7 @@ func newRegistry() huma.Registry {
 	alias[site.Phase, phaseSchema](r)
 	alias[site.Stream, streamSchema](r)
 	alias[site.ProjectState, projectStateSchema](r)
+	alias[site.AccessScope, accessScopeSchema](r)
 	alias[site.HTMLHandling, htmlHandlingSchema](r)
 	alias[site.NotFound, notFoundSchema](r)
 	alias[site.Hash, hashSchema](r)
@@ -64,6 +65,7 @@ type (
 	phaseSchema        string
 	streamSchema       string
 	projectStateSchema string
+	accessScopeSchema  string
 	htmlHandlingSchema string
 	notFoundSchema     string
 	hashSchema         string
@@ -101,6 +103,10 @@ func (streamSchema) Schema(huma.Registry) *huma.Schema {
 
 func (projectStateSchema) Schema(huma.Registry) *huma.Schema {
 	return enum(site.ProjectActive, site.ProjectSuspended, site.ProjectDeleted)
+}
+
+func (accessScopeSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(site.AccessPreviews, site.AccessAll)
 }
 
 func (htmlHandlingSchema) Schema(huma.Registry) *huma.Schema { return enum(site.HTMLHandlings...) }

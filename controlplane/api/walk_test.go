@@ -17,6 +17,7 @@ type operation struct {
 	ID           string                `json:"operationId"`
 	Security     []map[string][]string `json:"security"`
 	Scope        string                `json:"x-scope"`
+	Rate         string                `json:"x-rate-limit"`
 	RequestBody  *struct {
 		Content map[string]struct{ Schema map[string]any } `json:"content"`
 	} `json:"requestBody"`
@@ -82,6 +83,10 @@ func (o operation) body(t target) any {
 		return map[string]any{"gitURL": "ftp://nowhere"}
 	case "putEnvVar":
 		return map[string]any{"value": "1"}
+	case "setAccess":
+		return map[string]any{"scope": "previews", "password": password}
+	case "createShareLink":
+		return map[string]any{"host": "walked.example.test", "expiresIn": 3600}
 	case "replaceEnvVars":
 		return map[string]any{"items": []any{}}
 	case "deploy":

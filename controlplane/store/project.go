@@ -25,6 +25,7 @@ func projectColumns(p *controlplane.ProjectRow) []column {
 		{"credentials", document{&p.Credentials}},
 		{"build", document{&p.BuildSettings}},
 		{"state", &p.State},
+		{"access", document{&p.Protection}},
 		{"pinned", flag{&p.Pinned}},
 		{"generation", &p.Generation},
 		{"published", &p.Published},

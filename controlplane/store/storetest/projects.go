@@ -15,7 +15,7 @@ func testProjectFields(t *testing.T, s *suite) {
 			BuildSettings: site.BuildSettings{RootDirectory: "r", Framework: "f", InstallCommand: "i", BuildCommand: "b", OutputDirectory: "o", NodeVersion: "20", HTMLHandling: site.HTMLDrop, NotFound: site.NotFoundSPA},
 			State:         site.ProjectSuspended, Pinned: true, CreatedAt: s.now, UpdatedAt: s.now.Add(time.Second),
 		},
-		Seq: 7, Credentials: []byte{0, 1, 255}, Generation: 9, Published: 8, CollectAt: s.now.Add(time.Hour),
+		Seq: 7, Credentials: []byte{0, 1, 255}, Protection: &controlplane.AccessRow{Scope: site.AccessAll, PasswordHash: "h", CookieKey: []byte{0, 2, 254}}, Generation: 9, Published: 8, CollectAt: s.now.Add(time.Hour),
 	}
 	s.update(func(tx controlplane.Tx) error { return tx.InsertProject(p) })
 	check := func(what string) {
@@ -32,7 +32,7 @@ func testProjectFields(t *testing.T, s *suite) {
 		})
 	}
 	check("as inserted")
-	p.Name, p.SubDomain, p.State, p.Pinned, p.Credentials, p.HasCredentials, p.CollectAt = "n2", "s2", site.ProjectActive, false, nil, false, time.Time{}
+	p.Name, p.SubDomain, p.State, p.Pinned, p.Credentials, p.HasCredentials, p.CollectAt, p.Protection = "n2", "s2", site.ProjectActive, false, nil, false, time.Time{}, nil
 	s.update(func(tx controlplane.Tx) error { return tx.SaveProject(p) })
 	check("as saved")
 	s.view(func(tx controlplane.Tx) error {

@@ -461,6 +461,27 @@ export interface paths {
     patch: operations['updateProject']
     trace?: never
   }
+  '/projects/{id}/access': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    /**
+     * Protect a project's previews, or all of it, by a password
+     * @description A new password ends every access that there was, share links included.
+     */
+    put: operations['setAccess']
+    post?: never
+    /** Open a project to everyone */
+    delete: operations['removeAccess']
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/projects/{id}/blobs/known': {
     parameters: {
       query?: never
@@ -538,6 +559,26 @@ export interface paths {
      * @description Production follows new deployments again.
      */
     post: operations['resumeProject']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/projects/{id}/share-links': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * A link that opens one protected host without the password
+     * @description It is good until it expires or the password is changed. Nothing is kept of it.
+     */
+    post: operations['createShareLink']
     delete?: never
     options?: never
     head?: never
@@ -697,6 +738,15 @@ export interface components {
       name: string
       /** @enum {string} */
       scope: 'read' | 'deploy' | 'admin'
+    }
+    AccessInputBody: {
+      /** @description 8 to 128 characters. It is kept as a hash and never shown. Left out, the one that there is stays. */
+      password?: string
+      /**
+       * @description previews: all hosts but those of production. all: every host.
+       * @enum {string}
+       */
+      scope: 'previews' | 'all'
     }
     BuildSettings: {
       buildCommand?: string
@@ -1071,6 +1121,7 @@ export interface components {
       type: string
     }
     Project: {
+      access?: components['schemas']['ProjectAccess']
       buildCommand?: string
       /** Format: date-time */
       createdAt: string
@@ -1099,6 +1150,10 @@ export interface components {
       updatedAt: string
       url: string
       userId: string
+    }
+    ProjectAccess: {
+      /** @enum {string} */
+      scope: 'previews' | 'all'
     }
     ProjectBody: {
       buildCommand?: string
@@ -1161,6 +1216,23 @@ export interface components {
        * @enum {string}
        */
       signup: 'invite' | 'open'
+    }
+    ShareInputBody: {
+      /**
+       * Format: int64
+       * @description Seconds, at most 30 days.
+       */
+      expiresIn: number
+      /** @description One of the project's, which asks for a password. */
+      host: string
+      /** @description And query, where the link leads on that host. */
+      path?: string
+    }
+    ShareLink: {
+      /** Format: date-time */
+      expiresAt: string
+      host: string
+      url: string
     }
     SignInInputBody: {
       email: string
@@ -2263,6 +2335,70 @@ export interface operations {
       }
     }
   }
+  setAccess: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+      }
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['AccessInputBody']
+      }
+    }
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Project']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  removeAccess: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description No Content */
+      204: {
+        headers: {
+          [name: string]: unknown
+        }
+        content?: never
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
   knownBlobs: {
     parameters: {
       query?: never
@@ -2480,6 +2616,41 @@ export interface operations {
         }
         content: {
           'application/json': components['schemas']['Project']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  createShareLink: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+      }
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ShareInputBody']
+      }
+    }
+    responses: {
+      /** @description Created */
+      201: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ShareLink']
         }
       }
       /** @description Error */
