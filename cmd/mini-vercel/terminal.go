@@ -42,13 +42,18 @@ func confirm(cmd *cobra.Command, question string) (bool, error) {
 	return false, nil
 }
 
-// askSecret is ask without echo, where the input is a terminal.
+// askSecret is ask without echo, where the input is a terminal. Spaces belong to
+// the secret.
 func askSecret(cmd *cobra.Command, question string) (string, error) {
+	fmt.Fprint(cmd.ErrOrStderr(), question)
 	f, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !isTerminal(f) {
-		return ask(cmd, question)
+		line, err := readLine(cmd.InOrStdin())
+		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
+			return "", errors.New("no answer: standard input has ended")
+		}
+		return strings.TrimRight(line, "\r\n"), nil
 	}
-	fmt.Fprint(cmd.ErrOrStderr(), question)
 	secret, err := term.ReadPassword(int(f.Fd()))
 	fmt.Fprintln(cmd.ErrOrStderr())
 	return string(secret), err
