@@ -132,14 +132,14 @@ func splitAddress(address string) (host, path string, err error) {
 	return strings.ToLower(u.Hostname()), path, nil
 }
 
-// projectAt finds the project that a host belongs to by its name.
+// projectAt finds the project that a host belongs to: by a domain of its own, or
+// by its subdomain, which every other host of it names in its first label.
 func (c *connection) projectAt(ctx context.Context, host string) (*controlplane.Project, error) {
 	var found *controlplane.Project
+	label, _, _ := strings.Cut(host, ".")
 	err := each(ctx, c, "/projects", nil, func(p *controlplane.Project) bool {
-		if u, err := url.Parse(p.URL); err == nil {
-			if own := u.Hostname(); host == own || strings.HasSuffix(host, "--"+own) || host == p.CustomDomain {
-				found = p
-			}
+		if host == p.CustomDomain || label == p.SubDomain || strings.HasSuffix(label, "--"+p.SubDomain) {
+			found = p
 		}
 		return found == nil
 	})

@@ -48,6 +48,16 @@ export const deleteProject = (id: string) =>
   answer(client.DELETE('/projects/{id}', { params: { path: { id } } }))
 export const resumeProject = (id: string) =>
   answer(client.POST('/projects/{id}/resume', { params: { path: { id } } }))
+export const suspendProject = (id: string) =>
+  answer(client.POST('/projects/{id}/suspend', { params: { path: { id } } }))
+export const unsuspendProject = (id: string) =>
+  answer(client.POST('/projects/{id}/unsuspend', { params: { path: { id } } }))
+export const setAccess = (id: string, body: Schemas['AccessInputBody']) =>
+  answer(client.PUT('/projects/{id}/access', { params: { path: { id } }, body }))
+export const removeAccess = (id: string) =>
+  answer(client.DELETE('/projects/{id}/access', { params: { path: { id } } }))
+export const createShareLink = (id: string, body: Schemas['ShareInputBody']) =>
+  answer(client.POST('/projects/{id}/share-links', { params: { path: { id } }, body }))
 export const detect = (body: Schemas['DetectInputBody'], signal: AbortSignal) =>
   answer(client.POST('/detect', { body, signal }))
 

@@ -22,6 +22,7 @@ export type UploadURL = Schemas['SignedURL']
 export type User = Schemas['User']
 export type Warning = Schemas['Warning']
 
+export type AccessScope = Schemas['ProjectAccess']['scope']
 export type Environment = Deployment['environment']
 export type HTMLHandling = NonNullable<Project['htmlHandling']>
 export type NotFound = NonNullable<Project['notFound']>

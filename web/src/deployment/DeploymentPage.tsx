@@ -24,6 +24,7 @@ import { FailureNotice } from './FailureNotice'
 import { Files } from './Files'
 import { Hosts } from './Hosts'
 import { PhaseBar } from './PhaseBar'
+import { protectedHosts, ShareDialog } from './ShareDialog'
 import { useActions, type Action } from './useActions'
 import { Warnings } from './Warnings'
 
@@ -75,8 +76,14 @@ function Body({ project, deployment }: { project: Project; deployment: Deploymen
 function Actions({ project, deployment }: { project: Project; deployment: Deployment }) {
   const actions = useActions(project, deployment)
   const [deleting, setDeleting] = useState(false)
+  const [sharing, setSharing] = useState(false)
   const press = (action: Action) => (action.id === 'delete' ? setDeleting(true) : action.run())
-  useCommands(actions.map((action) => ({ ...action, run: () => press(action) })))
+  const hosts = protectedHosts(project, deployment)
+  const share = () => setSharing(true)
+  useCommands([
+    ...actions.map((action) => ({ ...action, run: () => press(action) })),
+    ...(hosts.length > 0 ? [{ id: 'share', label: 'Share a link…', run: share }] : []),
+  ])
   const remove = actions.find(({ id }) => id === 'delete')
   const visit =
     deployment.status === 'READY' ? (deployment.url ?? deployment.deploymentUrl) : undefined
@@ -98,6 +105,11 @@ function Actions({ project, deployment }: { project: Project; deployment: Deploy
           </Button>
         ))}
       {visit && (
+        <Button reason={hosts.length > 0 ? undefined : whyNotShared(project)} onClick={share}>
+          Share…
+        </Button>
+      )}
+      {visit && (
         <a
           href={visit}
           target="_blank"
@@ -107,11 +119,18 @@ function Actions({ project, deployment }: { project: Project; deployment: Deploy
           Visit <ArrowUpRight size={16} aria-hidden />
         </a>
       )}
+      {sharing && <ShareDialog project={project} hosts={hosts} onClose={() => setSharing(false)} />}
       {deleting && remove && (
         <DeleteDialog deployment={deployment} action={remove} onClose={() => setDeleting(false)} />
       )}
     </>
   )
+}
+
+function whyNotShared({ access }: Project): string {
+  return access
+    ? 'None of its addresses asks for a password: copy one below.'
+    : 'The project is open to everyone: copy an address below.'
 }
 
 function DeploymentSkeleton() {

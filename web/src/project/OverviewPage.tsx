@@ -30,11 +30,6 @@ export function Component() {
           </p>
         )}
       </div>
-      {project.state === 'suspended' && (
-        <p role="status" className="rounded-lg border border-bad-line bg-bad-soft px-4 py-3">
-          An administrator has suspended this project. Its sites answer 403 until it is released.
-        </p>
-      )}
       {project.pinned && <PinnedBar project={project} />}
       <ProductionCard project={project} />
       {project.latest && (

@@ -7,6 +7,8 @@ import type { Project } from '@/api/types'
 import { NotFoundPage } from '@/shell/RouteError'
 import { Loaded, Skeleton, SkeletonRows } from '@/ui/Loaded'
 
+import { SuspendedBar } from './SuspendedBar'
+
 export function loader({ params }: LoaderFunctionArgs) {
   void queryClient.prefetchQuery(queries.project(params.subDomain ?? ''))
   return null
@@ -18,7 +20,14 @@ export function Component() {
   const { subDomain = '' } = useParams()
   const project = useQuery(queries.project(subDomain))
   if (isStatus(project.error, 404)) return <NotFoundPage what="This project" />
-  if (project.data) return <Outlet context={project.data} />
+  if (project.data) {
+    return (
+      <>
+        <SuspendedBar project={project.data} />
+        <Outlet context={project.data} />
+      </>
+    )
+  }
   return (
     <div className="page">
       <Loaded query={project} what="the project" skeleton={<ProjectSkeleton />}>

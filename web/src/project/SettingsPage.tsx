@@ -11,6 +11,7 @@ import { Button } from '@/ui/Button'
 import { FormError, SelectField, TextField } from '@/ui/Field'
 import { toast } from '@/ui/toast'
 
+import { AccessSettings } from './AccessSettings'
 import { DeleteProject } from './DeleteProject'
 import { useProject } from './ProjectLayout'
 import { changesOf, formOf, type SettingsForm } from './settingsForm'
@@ -36,6 +37,7 @@ export function Component() {
       <PageTitle title="Settings" tab={`Settings · ${project.name}`} />
       {/* A change made elsewhere is not to overwrite what is being typed. */}
       <Settings key={project.id} project={project} />
+      <AccessSettings key={`access-${project.id}`} project={project} />
       <DeleteProject project={project} />
     </div>
   )

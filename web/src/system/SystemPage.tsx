@@ -8,6 +8,8 @@ import { PageTitle, Section } from '@/shell/PageTitle'
 import { Loaded, SkeletonRows } from '@/ui/Loaded'
 import { StatusShape } from '@/ui/StatusMark'
 
+import { Suspend } from './Suspend'
+
 export function loader() {
   void queryClient.prefetchQuery(queries.system())
   return null
@@ -15,6 +17,7 @@ export function loader() {
 
 export function Component() {
   const system = useQuery(queries.system())
+  const admin = useQuery(queries.me()).data?.user.admin
   return (
     <div className="page flex narrow flex-col gap-8">
       <PageTitle title="System" />
@@ -32,6 +35,7 @@ export function Component() {
               </ul>
             </Section>
             <IsolationCard isolation={isolation} />
+            {admin && <Suspend />}
           </>
         )}
       </Loaded>
