@@ -2,6 +2,7 @@ package caddymodule_test
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestWhoTriesAPasswordIsWhoCaddySays(t *testing.T) {
 	}})
 	o := caddymodule.Options{
 		Listen: "127.0.0.1:0", DataDir: t.TempDir(),
-		App: caddymodule.App{Bucket: b.dir, BaseDomain: "localhost", StateDir: t.TempDir()},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()},
 	}
 	start(t, o)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -47,9 +48,8 @@ func TestWhoTriesAPasswordIsWhoCaddySays(t *testing.T) {
 		return resp.StatusCode
 	}
 
-	trusting := load(t, o, func(config map[string]any) {
-		servers(config)["edge"].(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": []string{"127.0.0.0/8"}}
-	})["edge"]
+	o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	trusting := load(t, o, nil)["edge"]
 	for range 5 {
 		if got := try(trusting, "203.0.113.1", "wrong"); got != 401 {
 			t.Fatalf("a wrong password: %d", got)
@@ -64,6 +64,7 @@ func TestWhoTriesAPasswordIsWhoCaddySays(t *testing.T) {
 
 	// The edge has outlived the reload, and believes nobody now.
 	client.CloseIdleConnections()
+	o.TrustedProxies = nil
 	plain := load(t, o, nil)["edge"]
 	for n, forwarded := range []string{"203.0.113.3", "203.0.113.4", "203.0.113.5", "203.0.113.6", "203.0.113.7"} {
 		if got := try(plain, forwarded, "wrong"); got != 401 {

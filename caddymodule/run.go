@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ type Options struct {
 	Listen        string // address:port of HTTP; port 0 takes a free one. Required
 	MetricsListen string // address:port of /metrics. None: no metrics are served
 	App           App    // Bucket and BaseDomain are required
+
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. Default:
+	// none.
+	TrustedProxies []netip.Prefix
 
 	// DataDir is where Caddy keeps what it must. Default: Caddy's own.
 	DataDir string
@@ -48,6 +53,9 @@ func Config(o Options) ([]byte, error) {
 	servers := map[string]any{"edge": map[string]any{
 		"listen": []string{o.Listen}, "routes": handle(appID), "automatic_https": off, "protocols": []string{"h1"},
 	}}
+	if len(o.TrustedProxies) > 0 {
+		servers["edge"].(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": o.TrustedProxies}
+	}
 	if o.MetricsListen != "" {
 		if o.MetricsListen == o.Listen {
 			// Both on port 0: Caddy takes two equal addresses for one port.

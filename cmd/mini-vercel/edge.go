@@ -80,6 +80,10 @@ func startEdge(s *Settings, data string) (*edge, error) {
 	if s.LogFormat == "json" {
 		format = "json"
 	}
+	proxies, err := s.proxies()
+	if err != nil {
+		return nil, err
+	}
 	bucket := s.bucket(data)
 	identity, err := bucket.Identity()
 	if err != nil {
@@ -94,9 +98,10 @@ func startEdge(s *Settings, data string) (*edge, error) {
 			CacheMemory: int64(s.EdgeMemory) << 20,
 			CacheRoutes: s.EdgeRoutes,
 		},
-		DataDir:     filepath.Join(data, "caddy"),
-		GracePeriod: 5 * time.Second,
-		LogFormat:   format,
+		TrustedProxies: proxies,
+		DataDir:        filepath.Join(data, "caddy"),
+		GracePeriod:    5 * time.Second,
+		LogFormat:      format,
 	})
 	if err != nil {
 		return nil, err
