@@ -28,6 +28,8 @@ type Answer struct {
 	first []byte // the chunk that the first part begins in, verified
 	parts []part
 	whole bool // the body is all of the variant
+
+	ownTiming bool // a rule of the site's sets or removes Server-Timing
 }
 
 // part is a piece of the body: a text, then bytes of the variant.
@@ -56,7 +58,7 @@ func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
 	if a.Private {
 		keepPrivate(h)
 	}
-	if timing := valueTiming[a.Result]; timing != nil {
+	if timing := valueTiming[a.Result]; timing != nil && !a.ownTiming {
 		h["Server-Timing"] = timing
 	}
 	w.WriteHeader(a.Status)

@@ -142,7 +142,8 @@ func (b *bucket) blob(text string) site.BlobEntry {
 	return entry
 }
 
-// upload writes a deployment's blobs and manifest.
+// upload writes a deployment's blobs and manifest, with the rules that meta has
+// as sources.
 func (b *bucket) upload(deployment string, meta site.Meta, all files) {
 	b.t.Helper()
 	var entries []site.FileEntry
@@ -157,6 +158,9 @@ func (b *bucket) upload(deployment string, meta site.Meta, all files) {
 	m, err := site.NewManifest(meta, entries)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if problems, err := m.Compile(site.Serving{HTMLHandling: meta.HTMLHandling, NotFound: meta.NotFound}); err != nil || len(problems) > 0 {
+		b.t.Fatal(problems, err)
 	}
 	encoded, err := m.Encode()
 	if err != nil {

@@ -24,6 +24,7 @@ type Edge struct {
 	resolver  *resolver
 	manifests *manifests
 	pages     *cache[pageKey, *page]
+	elsewhere *cache[elsewhereKey, *page]
 	chunks    *chunks
 
 	tries  *tryLimit
@@ -53,6 +54,7 @@ func New(c Config) (*Edge, error) {
 	e.tries, e.checks = newTryLimit(), newPasswordChecks()
 	e.origin = newOrigin(&c, e.metrics)
 	e.pages = newCache[pageKey, *page](c.Sizes.PageBytes, 1<<20, pageKey.shard)
+	e.elsewhere = newCache[elsewhereKey, *page](elsewhereBytes(c.Sizes), 1<<20, elsewhereKey.shard)
 	e.manifests = &manifests{
 		cache:   newCache[deploymentKey, *site.Manifest](c.Sizes.ManifestBytes, c.Sizes.ManifestBytes+1, func(deploymentKey) uint64 { return 0 }),
 		flights: newFlights[deploymentKey, loaded[*site.Manifest]](&e.tasks),
@@ -93,6 +95,10 @@ const manifestReads = 4
 // absentHosts is how many hosts without a route are remembered.
 func absentHosts(s Sizes) int64 { return int64(max(s.Routes/10, 1024)) }
 
+// elsewhereBytes is how much of pages is kept that answer at more paths than
+// their own: a few for each deployment.
+func elsewhereBytes(s Sizes) int64 { return s.PageBytes / 4 }
+
 // Close ends what the edge does in the background and waits for it. Answers
 // that are being written must have ended before.
 func (e *Edge) Close() {
@@ -110,6 +116,7 @@ func (e *Edge) Adjust(s Sizes, p Pace) {
 	e.resolver.budget.SetBurst(2 * p.UnknownPerSecond)
 	e.resolver.refresh.limit.SetLimit(rate.Limit(p.RevalidatePerSecond))
 	e.pages.resize(s.PageBytes)
+	e.elsewhere.resize(elsewhereBytes(s))
 	e.manifests.cache.resize(s.ManifestBytes)
 	e.chunks.cache.resize(s.ChunkBytes)
 	e.resolver.hosts.resize(int64(s.Routes))
@@ -130,6 +137,7 @@ func (e *Edge) gauges(prefix string) []prometheus.Collector {
 		"absent":    func() (int, int64) { return e.resolver.absent.size() },
 		"manifests": func() (int, int64) { return e.manifests.cache.size() },
 		"pages":     func() (int, int64) { return e.pages.size() },
+		"elsewhere": func() (int, int64) { return e.elsewhere.size() },
 		"chunks":    func() (int, int64) { return e.chunks.cache.size() },
 	} {
 		labels := prometheus.Labels{"cache": name}

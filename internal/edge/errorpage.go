@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // notice is a page of the edge's own: what it says where a site can't.
@@ -77,7 +79,7 @@ func newNotices(contentType, body string, extra []Field) notices {
 
 // in returns the notice in the form that a request accepts.
 func (n *notice) in(q *Request) *notices {
-	if acceptsHTML(q.Accept) {
+	if site.AcceptsHTML(q.Accept) {
 		return &n.html
 	}
 	return &n.plain

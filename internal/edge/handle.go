@@ -52,7 +52,7 @@ func (e *Edge) answer(ctx context.Context, q *Request, a *Answer) {
 		a.notice(q, noticeNoDeploy)
 		return
 	}
-	if g, ok := e.pages.get(pageKey{v.deployment.key, q.Path}); ok && q.reads() {
+	if g := e.prepared(q, v); g != nil {
 		e.serve(ctx, q, a, g)
 	} else {
 		e.route(ctx, q, a, v)
@@ -62,10 +62,10 @@ func (e *Edge) answer(ctx context.Context, q *Request, a *Answer) {
 	}
 }
 
-// route finds the file for a path that is not among the prepared pages.
+// route finds what the deployment answers at a path that is not among the
+// prepared pages.
 func (e *Edge) route(ctx context.Context, q *Request, a *Answer, v *hostView) {
-	path, err := site.DecodePath(q.Path)
-	if err != nil {
+	if _, err := site.DecodePath(q.Path); err != nil {
 		a.notice(q, noticeBadRequest)
 		return
 	}
@@ -75,26 +75,45 @@ func (e *Edge) route(ctx context.Context, q *Request, a *Answer, v *hostView) {
 		e.failed(q, a, err)
 		return
 	}
-	found := m.Resolve(path)
-	if !found.Found {
-		e.notFound(ctx, q, a, v, m, path)
-		return
+	asked := site.Request{Method: q.Method, Host: v.route.Host, Path: q.Path, Query: q.Query, Accept: q.Accept, SecFetchDest: q.SecFetchDest}
+	d := m.Decide(&asked)
+	of := v.deployment.key
+	if d.Outcome == site.Shell || d.Outcome == site.Missing {
+		if f, earlier, err := e.grace(ctx, v, d.Path); earlier != nil {
+			d.Find(f, d.Path)
+			of = earlier.key
+		} else if err != nil && d.Asset {
+			// It may be there: a failure is not an absence.
+			e.failed(q, a, err)
+			return
+		}
 	}
-	e.found(ctx, q, a, v.project, v.deployment.key, found)
+	e.execute(ctx, q, a, v, of, &d)
 }
 
-// found answers for a file of a deployment: at its own address, or by a redirect
-// there.
-func (e *Edge) found(ctx context.Context, q *Request, a *Answer, p *project, d deploymentKey, r site.Resolution) {
-	switch canonical := site.CanonicalPath(r.Home); {
-	case q.Method == http.MethodOptions:
-		a.Status, a.Head = http.StatusNoContent, headOptions
-	case !q.reads():
+// execute answers as it was decided. The file is one of the deployment of.
+func (e *Edge) execute(ctx context.Context, q *Request, a *Answer, v *hostView, of deploymentKey, d *site.Decision) {
+	switch d.Outcome {
+	case site.Redirected, site.Moved:
+		a.Status, a.Head = d.Status, headRedirect
+		a.edit(d.HeaderEdits())
+		a.Extra = []Field{{"Location", one(d.Location)}}
+	case site.Options:
+		a.Status, a.Head = d.Status, headOptions
+		a.edit(d.HeaderEdits())
+	case site.NotAllowed:
 		a.notice(q, noticeMethod)
-	case canonical != q.Path:
-		a.redirect(http.StatusTemporaryRedirect, canonical, q.Query)
+	case site.Served, site.Shell:
+		e.serve(ctx, q, a, e.pageOf(v, of, d))
+	case site.Missing:
+		if d.HasFile {
+			e.serveMissing(ctx, q, a, e.pageOf(v, of, d))
+			return
+		}
+		a.notice(q, noticeNotFound)
+		a.edit(shortLived(d.HeaderEdits()))
 	default:
-		e.serve(ctx, q, a, e.pageOf(p, pageKey{d, q.Path}, r.File))
+		a.notice(q, noticeBadRequest)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestNegotiate(t *testing.T) {
 func slowQuality(field, coding string) (weight int16, listed bool) {
 	wildcard, hasWildcard := int16(0), false
 	for item := range strings.SplitSeq(field, ",") {
-		name, w, ok := parseWeighted(item)
+		name, w, ok := site.ParseWeighted(item)
 		switch {
 		case !ok:
 		case strings.EqualFold(name, coding), coding == "gzip" && strings.EqualFold(name, "x-gzip"):

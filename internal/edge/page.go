@@ -2,7 +2,6 @@ package edge
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -43,10 +42,16 @@ var (
 type page struct {
 	project     string
 	salt        [16]byte
-	contentType []string
+	contentType string
 	immutable   bool
 	vary        bool
 	variants    [site.Identity + 1]*variant // by encoding; nil where the file is not stored in it
+	ownTiming   bool                        // a rule of the site's sets or removes Server-Timing
+	edits       int64                       // about how many bytes the site's own headers take
+
+	// hosts holds the page itself where rules tell hosts apart: this one is
+	// nothing but their holder.
+	hosts *hostPages
 }
 
 // variant is a page in one encoding: a representation, in the words of RFC 9110.
@@ -61,7 +66,7 @@ type variant struct {
 }
 
 func newPage(p *project, f site.File) *page {
-	g := &page{project: p.id, salt: p.salt, contentType: one(f.ContentType()), immutable: f.Immutable(), vary: f.HasVariants()}
+	g := &page{project: p.id, salt: p.salt, contentType: f.ContentType(), immutable: f.Immutable(), vary: f.HasVariants()}
 	for e := range g.variants {
 		if enc := site.Encoding(e); f.Has(enc) {
 			g.variants[e] = g.newVariant(enc, f.Blob(enc).Entry())
@@ -91,7 +96,7 @@ func (g *page) newVariant(enc site.Encoding, entry site.BlobEntry) *variant {
 // status.
 func (g *page) entity(v *variant) []Field {
 	fields := []Field{
-		{"Content-Type", g.contentType},
+		{"Content-Type", one(g.contentType)},
 		{"Content-Length", one(strconv.FormatInt(v.blob.Size, 10))},
 		{"X-Content-Type-Options", valueNosniff},
 	}
@@ -123,30 +128,11 @@ func (v *variant) span(g *page, n int) span {
 // cost is about how many bytes the page takes in memory.
 func (g *page) cost() int64 {
 	const perPage, perVariant = 512, 1024
-	cost := int64(perPage)
+	cost := int64(perPage) + g.edits
 	for _, v := range g.variants {
 		if v != nil {
 			cost += perVariant + int64(len(v.blob.Chunks))*site.HashSize
 		}
 	}
 	return cost
-}
-
-// pageKey names a page by the path at which it answers, as sent.
-type pageKey struct {
-	deployment deploymentKey
-	path       string
-}
-
-func (k pageKey) shard() uint64 { return hashString(k.path) }
-
-// pageOf returns the prepared page of a file.
-func (e *Edge) pageOf(p *project, key pageKey, f site.File) *page {
-	if g, ok := e.pages.get(key); ok {
-		return g
-	}
-	g := newPage(p, f)
-	key.path = strings.Clone(key.path) // not to hold the request or the manifest in memory
-	e.pages.add(key, g, g.cost()+int64(2*len(key.path)))
-	return g
 }

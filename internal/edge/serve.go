@@ -31,15 +31,15 @@ func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
 		return
 	}
 	if q.IfNoneMatch != "" && matchesETag(q.IfNoneMatch, v.etag, true) {
-		a.Status, a.Head = http.StatusNotModified, v.notModified
+		a.Status, a.Head, a.ownTiming = http.StatusNotModified, v.notModified, g.ownTiming
 		return
 	}
-	a.Status, a.Head, a.page, a.from = http.StatusOK, v.ok, g, v
+	a.Status, a.Head, a.page, a.from, a.ownTiming = http.StatusOK, v.ok, g, v, g.ownTiming
 	switch {
 	case outcome == rangesIgnored, q.IfRange != "" && strings.Trim(q.IfRange, " \t") != v.etag:
 		a.whole = true
 	case outcome == rangesUnsatisfiable:
-		a.page, a.from = nil, nil
+		a.page, a.from, a.ownTiming = nil, nil, false
 		a.notice(q, noticeRange)
 		a.Extra = []Field{{"Content-Range", one("bytes */" + strconv.FormatInt(v.blob.Size, 10))}}
 		return
@@ -92,7 +92,7 @@ func (a *Answer) cut(ranges []byteRange) {
 	boundary := a.from.blob.SHA256.String()[:32]
 	length := int64(0)
 	for _, r := range ranges {
-		text := "\r\n--" + boundary + "\r\nContent-Type: " + a.page.contentType[0] + "\r\nContent-Range: " + contentRange(r, total) + "\r\n\r\n"
+		text := "\r\n--" + boundary + "\r\nContent-Type: " + a.page.contentType + "\r\nContent-Range: " + contentRange(r, total) + "\r\n\r\n"
 		a.parts = append(a.parts, part{text, r})
 		length += int64(len(text)) + r.length
 	}

@@ -27,6 +27,9 @@ const MaxImmutableGlobs = 100
 type Config struct {
 	HTMLHandling HTMLHandling `json:"htmlHandling,omitempty"`
 	NotFound     NotFound     `json:"notFound,omitempty"`
+	// StrictRules says that a line of _redirects or _headers that is wrong fails
+	// the deployment.
+	StrictRules *bool `json:"strictRules,omitempty"`
 	// Immutable are globs of paths whose bytes never change, relative to the
 	// output folder and without a slash in front: * and ? within a segment,
 	// [a-z], {a,b}, and ** for any number of segments.
@@ -69,10 +72,14 @@ func (c *Config) parse(text []byte) error {
 			err = parseMode(keys[key], &c.HTMLHandling, HTMLHandlings)
 		case "notFound":
 			err = parseMode(keys[key], &c.NotFound, NotFounds)
+		case "strictRules":
+			if json.Unmarshal(keys[key], &c.StrictRules) != nil || c.StrictRules == nil {
+				err = errors.New("must be true or false")
+			}
 		case "immutable":
 			err = c.parseImmutable(keys[key])
 		default:
-			return fmt.Errorf("unknown key %q; known are htmlHandling, notFound and immutable", key)
+			return fmt.Errorf("unknown key %q; known are htmlHandling, notFound, strictRules and immutable", key)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)

@@ -17,6 +17,8 @@ func TestParseConfig(t *testing.T) {
 		{"byte order mark", "\ufeff{}", site.Config{}},
 		{"all keys", `{"htmlHandling":"drop-trailing-slash","notFound":"single-page-application","immutable":["assets/**","/fonts/*.woff2"]}`,
 			site.Config{HTMLHandling: site.HTMLDrop, NotFound: site.NotFoundSPA, Immutable: []string{"assets/**", "fonts/*.woff2"}}},
+		{"strict rules", `{"strictRules":true}`, site.Config{StrictRules: boolean(true)}},
+		{"lenient rules", `{"strictRules":false}`, site.Config{StrictRules: boolean(false)}},
 		{"no globs", `{"immutable":[]}`, site.Config{Immutable: []string{}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -28,6 +30,8 @@ func TestParseConfig(t *testing.T) {
 	}
 }
 
+func boolean(b bool) *bool { return &b }
+
 func TestParseConfigErrorsNameTheFault(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"unknown key", `{"notfound":"none"}`, `unknown key "notfound"`},
@@ -36,6 +40,8 @@ func TestParseConfigErrorsNameTheFault(t *testing.T) {
 		{"mode of another type", `{"htmlHandling":true}`, `htmlHandling: true is not one of`},
 		{"globs of another type", `{"immutable":"assets/**"}`, "immutable: must be a list"},
 		{"null globs", `{"immutable":null}`, "immutable: must be a list"},
+		{"strict as a word", `{"strictRules":"yes"}`, "strictRules: must be true or false"},
+		{"strict as null", `{"strictRules":null}`, "strictRules: must be true or false"},
 		{"bad glob", `{"immutable":["a[b"]}`, `"a[b" is not a glob`},
 		{"open brace", `{"immutable":["a{b"]}`, `"a{b" is not a glob`},
 		{"empty glob", `{"immutable":["/"]}`, `"/" is not a glob`},

@@ -117,6 +117,9 @@ type Manifest struct {
 	chunkAt []uint32 // by chunked blob: its first chunk's index
 	chunks  []byte   // HashSize bytes a chunk
 
+	redirects Redirects
+	headers   HeaderRules
+
 	copied int // bytes that the buffer holds besides the columns that alias it
 }
 
@@ -210,6 +213,16 @@ func chunkCount(size int64) int {
 	}
 	return int((size + ChunkSize - 1) / ChunkSize)
 }
+
+// SetRules puts rules into a manifest that nobody reads yet. What the sources in
+// its meta data say is for people.
+func (m *Manifest) SetRules(r Redirects, h HeaderRules) { m.redirects, m.headers = r, h }
+
+// Redirects returns the redirects and rewrites.
+func (m *Manifest) Redirects() *Redirects { return &m.redirects }
+
+// HeaderRules returns the rules for headers.
+func (m *Manifest) HeaderRules() *HeaderRules { return &m.headers }
 
 // Len returns the number of files.
 func (m *Manifest) Len() int { return len(m.pathEnds) }

@@ -11,9 +11,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// ManifestMagic is what every encoded manifest begins with; the last byte is
-// the version of the encoding.
+// ManifestMagic is what an encoded manifest begins with; the last byte is the
+// version of the encoding.
 const ManifestMagic = "MVM\x01"
+
+// rulesMagic is what a manifest with rules begins with. One without them is
+// still written in the first version, which older edges read too.
+const rulesMagic = "MVM\x02"
 
 // ManifestContentType is the media type of an encoded manifest.
 const ManifestContentType = "application/vnd.mini-vercel.manifest"
@@ -30,20 +34,21 @@ const (
 	maxTypes           = math.MaxUint16
 	maxMetaSize        = 16 << 20
 	headerWords        = 7
+	rulesHeaderWords   = 8
 	decoderSpare       = 64
 )
 
 // compress and decompress make a codec for every call: one that is kept holds on
 // to the buffers that it saw last.
 
-func compress(b []byte) ([]byte, error) {
+func compress(magic string, b []byte) ([]byte, error) {
 	// A single segment, so that small frames say their size too.
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithSingleSegment(true))
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
-	return e.EncodeAll(b, []byte(ManifestMagic)), nil
+	return e.EncodeAll(b, []byte(magic)), nil
 }
 
 // decompress unpacks a frame to at most size bytes.
@@ -61,7 +66,8 @@ func decompress(frame []byte, size uint64) ([]byte, error) {
 // frame that holds seven little-endian 32-bit counts (files, blobs, chunked
 // blobs, chunks, bytes of paths, bytes of types, bytes of meta), followed by
 // the columns in the order in which [Manifest] declares them, numbers in 32
-// bits (types in 16), and the meta data as JSON.
+// bits (types in 16), and the meta data as JSON. The second version has an eighth
+// count, bytes of rules, and behind the meta data the rules.
 func (m *Manifest) Encode() ([]byte, error) {
 	meta, err := json.Marshal(m.Meta)
 	if err != nil {
@@ -71,9 +77,14 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
-	b := make([]byte, 0, int(m.MemorySize())+len(meta)+len(types))
+	magic, rules := ManifestMagic, m.appendRules(nil)
+	b := make([]byte, 0, int(m.MemorySize())+len(meta)+len(types)+len(rules))
 	for _, n := range [headerWords]int{m.Len(), len(m.sizes), len(m.chunked), len(m.chunks) / HashSize, len(m.paths), len(types), len(meta)} {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	}
+	if rules != nil {
+		magic = rulesMagic
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(rules)))
 	}
 	b = append(b, m.paths...)
 	b = appendUint32s(b, lengths(m.pathEnds))
@@ -87,7 +98,8 @@ func (m *Manifest) Encode() ([]byte, error) {
 	b = appendUint32s(b, m.chunked)
 	b = append(b, m.chunks...)
 	b = append(b, meta...)
-	encoded, err := compress(b)
+	b = append(b, rules...)
+	encoded, err := compress(magic, b)
 	if err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
@@ -100,7 +112,13 @@ func DecodeManifest(encoded []byte) (*Manifest, error) {
 	if len(encoded) > MaxManifestSize {
 		return nil, fmt.Errorf("manifest: %d bytes are more than the %d that are allowed", len(encoded), MaxManifestSize)
 	}
-	if len(encoded) < len(ManifestMagic) || string(encoded[:len(ManifestMagic)]) != ManifestMagic {
+	words := headerWords
+	switch {
+	case len(encoded) < len(ManifestMagic):
+		return nil, fmt.Errorf("manifest: %w", errManifest)
+	case string(encoded[:len(ManifestMagic)]) == rulesMagic:
+		words = rulesHeaderWords
+	case string(encoded[:len(ManifestMagic)]) != ManifestMagic:
 		return nil, fmt.Errorf("manifest: %w", errManifest)
 	}
 	frame := encoded[len(ManifestMagic):]
@@ -120,17 +138,17 @@ func DecodeManifest(encoded []byte) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	m, err := parseManifest(b)
+	m, err := parseManifest(b, words)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	return m, nil
 }
 
-func parseManifest(b []byte) (*Manifest, error) {
+func parseManifest(b []byte, words int) (*Manifest, error) {
 	r := columnReader{rest: b}
-	var n [headerWords]int
-	for i, w := range r.uint32s(headerWords) {
+	var n [rulesHeaderWords]int
+	for i, w := range r.uint32s(words) {
 		n[i] = int(w)
 	}
 	files, blobs, chunked, chunks := n[0], n[1], n[2], n[3]
@@ -148,16 +166,22 @@ func parseManifest(b []byte) (*Manifest, error) {
 	m.chunked = r.uint32s(chunked)
 	m.chunks = r.take(chunks * HashSize)
 	meta := r.take(n[6])
+	rules := r.take(n[7])
 	if r.short || len(r.rest) != 0 {
 		return nil, errManifest
 	}
 	// The buffer stays as long as a column aliases it.
-	m.copied = 4*files + 2*files + 4*blobs + 4*chunked + len(types) + 2*len(meta)
+	m.copied = 4*files + 2*files + 4*blobs + 4*chunked + len(types) + 2*len(meta) + len(rules)
 	if err := json.Unmarshal(types, &m.types); err != nil {
 		return nil, fmt.Errorf("types: %w", err)
 	}
 	if err := json.Unmarshal(meta, &m.Meta); err != nil {
 		return nil, fmt.Errorf("meta: %w", err)
+	}
+	if words == rulesHeaderWords {
+		if err := m.parseRules(rules); err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
 	}
 	return m, m.index()
 }

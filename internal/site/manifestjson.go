@@ -32,6 +32,8 @@ func (m *Manifest) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(struct {
 		Meta
-		Files []file `json:"files"`
-	}{m.Meta, files})
+		Redirects   []Redirect   `json:"redirects,omitempty"`
+		HeaderRules []HeaderRule `json:"headerRules,omitempty"`
+		Files       []file       `json:"files"`
+	}{m.Meta, m.redirects.All(), m.headers.All(), files})
 }
