@@ -50,7 +50,7 @@ func TestForgedEventsAreRefused(t *testing.T) {
 	wantCode(t, err, controlplane.CodeNotFound)
 	_, err = p.HandleEvents(t.Context(), actor(p.me), b.job.AttemptID, []site.Event{good()})
 	wantCode(t, err, controlplane.CodeForbidden)
-	err = p.PutManifest(t.Context(), stranger.actor, d.ID, nil)
+	_, err = p.PutManifest(t.Context(), stranger.actor, d.ID, nil)
 	wantCode(t, err, controlplane.CodeNotFound)
 	_, err = p.KnownBlobs(t.Context(), stranger.actor, b.job.Project, nil)
 	wantCode(t, err, controlplane.CodeNotFound)

@@ -2,7 +2,6 @@ package controlplane_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -60,40 +59,5 @@ func TestUploadPagesAdvance(t *testing.T) {
 	d := p.deployFiles(project.ID, "", files)
 	if d.UploadedBlobs != 2500 || d.Files != 2500 {
 		t.Fatalf("uploaded %d blobs of %d files", d.UploadedBlobs, d.Files)
-	}
-}
-
-func TestRuleFilesThatAreNotAppliedAreWarnedOf(t *testing.T) {
-	p := newPlane(t).start()
-	project := p.project("repo")
-	d, _, err := p.CreateDeployment(t.Context(), p.me, controlplane.UploadInput{ProjectID: project.ID, Kind: controlplane.KindFiles})
-	if err != nil {
-		t.Fatal(err)
-	}
-	warned := func(rules site.RuleSources) []string {
-		m := manifestOf(t, page)
-		m.Meta.Rules = rules
-		encoded, err := m.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
-			t.Fatal(err)
-		}
-		shown, err := p.Deployment(t.Context(), p.me, d.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files := []string{}
-		for _, w := range shown.Warnings {
-			files = append(files, w.File)
-		}
-		return files
-	}
-	if got := warned(site.RuleSources{Redirects: "/a /b", Headers: "/*\n  X-A: b"}); !slices.Equal(got, []string{"_redirects", "_headers"}) {
-		t.Errorf("warned of %q", got)
-	}
-	if got := warned(site.RuleSources{}); len(got) != 0 {
-		t.Errorf("warned of %q without rules", got)
 	}
 }

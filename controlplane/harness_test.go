@@ -172,7 +172,7 @@ func (p *plane) upload(a controlplane.Actor, id string, files map[string]string)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if err := p.PutManifest(ctx, a, id, encoded); err != nil {
+	if _, err := p.PutManifest(ctx, a, id, encoded); err != nil {
 		p.t.Fatal(err)
 	}
 	byHash := map[site.Hash]string{}

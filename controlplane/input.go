@@ -38,6 +38,7 @@ type ProjectPatch struct {
 	NodeVersion      *string
 	HTMLHandling     *site.HTMLHandling
 	NotFound         *site.NotFound
+	StrictRules      *bool
 	Credentials      *Credentials // an empty one removes what is there
 }
 

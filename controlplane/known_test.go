@@ -159,7 +159,7 @@ func TestServingIsSetByProjectAndConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
+			if _, err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
 				t.Fatal(err)
 			}
 			o, err := p.raw.Get(t.Context(), site.ManifestKey(project.ID, d.ID), blob.GetOptions{})

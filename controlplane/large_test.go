@@ -45,7 +45,7 @@ func (p *plane) serverTime(project string, m *site.Manifest, put func(site.Uploa
 		})
 		hashes = hashes[n:]
 	}
-	timed(func() error { return p.PutManifest(ctx, a, d.ID, encoded) })
+	timed(func() error { _, err := p.PutManifest(ctx, a, d.ID, encoded); return err })
 	for {
 		var next *site.UploadsResponse
 		timed(func() (err error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mini-vercel/mini-vercel/internal/blob"
@@ -15,45 +16,51 @@ import (
 const comparedManifests = 10
 
 // PutManifest takes a deployment's manifest in, in the encoding of
-// [site.Manifest]. It may be repeated until the deployment is published.
-func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded []byte) error {
+// [site.Manifest], and compiles its rules. It may be repeated until the
+// deployment is published. It returns which lines of the rules were left out.
+func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded []byte) ([]Warning, error) {
 	if len(encoded) > site.MaxManifestSize {
-		return Errorf(CodeTooLarge, "The manifest has %s, the most is %s.", mebibytes(int64(len(encoded))), mebibytes(site.MaxManifestSize))
+		return nil, Errorf(CodeTooLarge, "The manifest has %s, the most is %s.", mebibytes(int64(len(encoded))), mebibytes(site.MaxManifestSize))
 	}
 	t, err := s.uploading(ctx, a, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// A large one takes some hundred MiB for a moment: few at a time.
 	select {
 	case s.decoding <- struct{}{}:
 		defer func() { <-s.decoding }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	m, err := site.DecodeManifest(encoded)
 	if err != nil {
-		return Invalid("manifest", "%s", sentence(err.Error()))
+		return nil, Invalid("manifest", "%s", sentence(err.Error()))
 	}
 	if err := s.checkManifest(m); err != nil {
-		return err
-	}
-	if err := setServing(&m.Meta, t.p); err != nil {
-		return err
+		return nil, err
 	}
 	m.Meta.Source = sourceOf(t.d, m.Meta.Source)
 	if m, err = s.clearImmutable(ctx, t.p.ID, m); err != nil {
-		return err
+		return nil, err
+	}
+	problems, err := m.Compile(site.Serving{HTMLHandling: t.p.HTMLHandling, NotFound: t.p.NotFound, StrictRules: t.p.StrictRules})
+	warnings := warningsOf(problems)
+	if a.Attempt == nil && !slices.Equal(warnings, t.d.Warnings) {
+		s.logWarnings(ctx, t.d, warnings) // a builder writes them itself
+	}
+	if err != nil {
+		return warnings, s.refuseRules(ctx, a, id, warnings, err)
 	}
 	if encoded, err = m.Encode(); err != nil {
-		return fmt.Errorf("manifest of deployment %s: %w", id, err)
+		return nil, fmt.Errorf("manifest of deployment %s: %w", id, err)
 	}
-	return s.keepManifest(ctx, a, id, m, encoded)
+	return warnings, s.keepManifest(ctx, a, id, m, encoded, warnings)
 }
 
 // keepManifest writes the manifest to the bucket. The project's lock keeps a
 // late call from overwriting what was published meanwhile.
-func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.Manifest, encoded []byte) error {
+func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.Manifest, encoded []byte, warnings []Warning) error {
 	t, err := s.uploading(ctx, a, id)
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 		now := s.now()
 		t.d.HasManifest, t.d.HeardAt, t.d.UpdatedAt = true, now, now
 		t.d.Files, t.d.Bytes = m.Len(), m.TotalSize()
-		t.d.Warnings = ignoredRules(m.Meta.Rules)
+		t.d.Warnings = warnings
 		ok, err := tx.SaveDeployment(t.d, StatusInProgress, t.d.Attempt)
 		if err == nil && !ok {
 			err = Errorf(CodeConflict, "The deployment has ended meanwhile.")
@@ -115,39 +122,6 @@ func (s *Service) checkManifest(m *site.Manifest) error {
 		return Invalid("manifest", "The deployment has %s, the most is %s.", mebibytes(total), mebibytes(limits.DeploymentBytes))
 	}
 	return nil
-}
-
-// setServing decides how a deployment is served: by its mini-vercel.json, or
-// else by the project's settings.
-func setServing(meta *site.Meta, p *ProjectRow) error {
-	meta.HTMLHandling, meta.NotFound = p.HTMLHandling, p.NotFound
-	if meta.Rules.Config == "" {
-		return nil
-	}
-	config, err := site.ParseConfig([]byte(meta.Rules.Config))
-	if err != nil {
-		return Invalid("manifest", "%s", err.Error())
-	}
-	if config.HTMLHandling != "" {
-		meta.HTMLHandling = config.HTMLHandling
-	}
-	if config.NotFound != "" {
-		meta.NotFound = config.NotFound
-	}
-	return nil
-}
-
-// ignoredRules warns of files that this version keeps but does not apply, so
-// that nobody looks for the fault in their rules.
-func ignoredRules(rules site.RuleSources) []Warning {
-	var warnings []Warning
-	if rules.Redirects != "" {
-		warnings = append(warnings, Warning{File: "_redirects", Reason: "Redirect rules are not applied by this version of Mini-Vercel; the file is kept and not served."})
-	}
-	if rules.Headers != "" {
-		warnings = append(warnings, Warning{File: "_headers", Reason: "Header rules are not applied by this version of Mini-Vercel; the file is kept and not served."})
-	}
-	return warnings
 }
 
 // sourceOf is what a manifest says of its origin: for a build, only what its

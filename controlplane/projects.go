@@ -113,6 +113,7 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pat
 		apply(&row.NodeVersion, patch.NodeVersion)
 		apply(&row.HTMLHandling, patch.HTMLHandling)
 		apply(&row.NotFound, patch.NotFound)
+		apply(&row.StrictRules, patch.StrictRules)
 		row.Name = strings.TrimSpace(row.Name)
 		if err := s.checkProject(p, row); err != nil {
 			return err

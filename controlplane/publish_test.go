@@ -186,7 +186,7 @@ func TestPublishRefusesWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
+	if _, err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.Publish(t.Context(), actor(p.me), d.ID)
@@ -199,7 +199,7 @@ func TestPublishRefusesWhatIsMissing(t *testing.T) {
 	}
 	_, err = p.Cancel(t.Context(), p.me, d.ID)
 	wantCode(t, err, controlplane.CodeConflict)
-	err = p.PutManifest(t.Context(), actor(p.me), d.ID, encoded)
+	_, err = p.PutManifest(t.Context(), actor(p.me), d.ID, encoded)
 	wantCode(t, err, controlplane.CodeConflict)
 }
 
@@ -241,7 +241,7 @@ func TestManifestsAreChecked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = p.PutManifest(t.Context(), actor(p.me), d.ID, encoded)
+			_, err = p.PutManifest(t.Context(), actor(p.me), d.ID, encoded)
 			if row.ok && err != nil {
 				t.Fatal(err)
 			}
@@ -250,7 +250,7 @@ func TestManifestsAreChecked(t *testing.T) {
 			}
 		})
 	}
-	err = p.PutManifest(t.Context(), actor(p.me), d.ID, []byte("not a manifest"))
+	_, err = p.PutManifest(t.Context(), actor(p.me), d.ID, []byte("not a manifest"))
 	wantCode(t, err, controlplane.CodeInvalid)
 }
 
@@ -275,7 +275,7 @@ func TestImmutableIsClearedWhereBytesChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
+		if _, err := p.PutManifest(t.Context(), actor(p.me), d.ID, encoded); err != nil {
 			t.Fatal(err)
 		}
 		for {

@@ -53,12 +53,8 @@ func (f *Folder) Has(name string) bool {
 	return false
 }
 
-// Names of the files that become rules instead of being served.
-const (
-	redirectsName = "_redirects"
-	headersName   = "_headers"
-	maxRuleFile   = 4 << 20
-)
+// maxRuleFile is the most that a file of rules may have, in bytes.
+const maxRuleFile = 4 << 20
 
 // Scan walks dir without reading its files and checks names, links and limits.
 // Its errors name the offender and say what to do. .git, node_modules and .env
@@ -210,9 +206,9 @@ func (w *walk) rule(name, real string, size int64) (taken bool, err error) {
 	switch name {
 	case site.ConfigName:
 		into = &w.folder.Rules.Config
-	case redirectsName:
+	case site.RedirectsName:
 		into = &w.folder.Rules.Redirects
-	case headersName:
+	case site.HeadersName:
 		into = &w.folder.Rules.Headers
 	default:
 		return false, nil

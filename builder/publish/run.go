@@ -56,6 +56,7 @@ type run struct {
 	variants map[site.Hash]*stored        // what they became
 	bodies   map[site.Hash]*file          // where the bytes of a file's hash are
 	result   Result
+	warned   bool // of what the manifest's rules have wrong
 }
 
 func (r *run) run(ctx context.Context) (Result, error) {
@@ -202,8 +203,31 @@ func (r *run) handIn(ctx context.Context, meta site.Meta, immutable *immutables)
 	if len(encoded) > site.MaxManifestSize {
 		return fmt.Errorf("the manifest of %d files has %s, the most is %s; publish fewer files", len(entries), Bytes(int64(len(encoded))), Bytes(site.MaxManifestSize))
 	}
-	return r.client.Do(ctx, Call{
+	var answer []byte
+	err = r.client.Do(ctx, Call{
 		Method: http.MethodPut, Path: r.path("manifest"),
-		Body: encoded, Type: site.ManifestContentType, Timeout: 2 * time.Minute,
+		Body: encoded, Type: site.ManifestContentType, Out: &answer, Timeout: 2 * time.Minute,
 	})
+	if err != nil || r.warned {
+		return err
+	}
+	r.warned = true
+	return r.warn(answer)
+}
+
+// warn tells of lines of rules that the control plane left out.
+func (r *run) warn(answer []byte) error {
+	if len(answer) == 0 {
+		return nil // it tells nothing
+	}
+	var taken site.ManifestResponse
+	if err := json.Unmarshal(answer, &taken); err != nil {
+		return fmt.Errorf("the control plane's answer to the manifest can't be read: %w", err)
+	}
+	if r.options.Warn != nil {
+		for _, w := range taken.Warnings {
+			r.options.Warn("Warning: " + w.String())
+		}
+	}
+	return nil
 }

@@ -42,7 +42,7 @@ func (c *client) deployFolder(project, text string) *controlplane.Deployment {
 	var created api.CreatedDeployment
 	c.do("POST", "/deployments", map[string]string{"projectId": project, "kind": "files", "message": "first"}).is(http.StatusCreated).into(&created)
 	id := created.Deployment.ID
-	c.do("PUT", "/deployments/"+id+"/manifest", manifest(c.p.t, text)).is(http.StatusNoContent)
+	c.do("PUT", "/deployments/"+id+"/manifest", manifest(c.p.t, text)).is(http.StatusOK)
 	var uploads site.UploadsResponse
 	c.do("POST", "/deployments/"+id+"/uploads", nil).is(http.StatusOK).into(&uploads)
 	for _, u := range uploads.Uploads {

@@ -28,6 +28,7 @@ type ProjectBody struct {
 	NodeVersion      string                    `json:"nodeVersion,omitempty" maxLength:"100"`
 	HTMLHandling     optionalHTMLHandling      `json:"htmlHandling,omitempty"`
 	NotFound         optionalNotFound          `json:"notFound,omitempty"`
+	StrictRules      bool                      `json:"strictRules,omitempty" doc:"A wrong line of _redirects or _headers fails the deployment."`
 	Credentials      *controlplane.Credentials `json:"credentials,omitempty" doc:"For the clone of a private repository. They are kept encrypted and never shown."`
 }
 
@@ -50,6 +51,7 @@ type ProjectPatchBody struct {
 	NodeVersion      *string                   `json:"nodeVersion,omitempty" maxLength:"100"`
 	HTMLHandling     *optionalHTMLHandling     `json:"htmlHandling,omitempty"`
 	NotFound         *optionalNotFound         `json:"notFound,omitempty"`
+	StrictRules      *bool                     `json:"strictRules,omitempty" doc:"A wrong line of _redirects or _headers fails the deployment."`
 	Credentials      *controlplane.Credentials `json:"credentials,omitempty" doc:"An empty user name and password remove them."`
 }
 
@@ -135,7 +137,7 @@ func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutp
 		Build: site.BuildSettings{
 			RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
 			OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion,
-			HTMLHandling: site.HTMLHandling(b.HTMLHandling), NotFound: site.NotFound(b.NotFound),
+			HTMLHandling: site.HTMLHandling(b.HTMLHandling), NotFound: site.NotFound(b.NotFound), StrictRules: b.StrictRules,
 		},
 	}))
 }
@@ -146,7 +148,7 @@ func (a *API) updateProject(ctx context.Context, in *projectPatchInput) (*projec
 		Name: b.Name, SubDomain: b.SubDomain, GitURL: b.GitURL, ProductionBranch: b.ProductionBranch,
 		RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
 		OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion, Credentials: b.Credentials,
-		HTMLHandling: (*site.HTMLHandling)(b.HTMLHandling), NotFound: (*site.NotFound)(b.NotFound),
+		HTMLHandling: (*site.HTMLHandling)(b.HTMLHandling), NotFound: (*site.NotFound)(b.NotFound), StrictRules: b.StrictRules,
 	}))
 }
 

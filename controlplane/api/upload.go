@@ -30,6 +30,12 @@ type uploadInput struct {
 	}
 }
 
+// ManifestTaken is the answer to a manifest, in the shape of
+// [site.ManifestResponse].
+type ManifestTaken struct {
+	Warnings []controlplane.Warning `json:"warnings" doc:"Lines of _redirects and _headers that were left out."`
+}
+
 const (
 	maxManifest  = 64 << 20
 	manifestTime = 5 * time.Minute
@@ -49,7 +55,8 @@ func (a *API) registerUploads() {
 	}, a.createDeployment)
 	register(a, endpoint{
 		id: "putManifest", method: http.MethodPut, path: "/deployments/{id}/manifest", tag: "Uploads", summary: "Hand in the manifest, in its own encoding",
-		scope: controlplane.ScopeDeploy, attempt: true, rate: rateGeneral, status: http.StatusNoContent,
+		about:   "Its rules are compiled from their sources. With strictRules a wrong line fails the deployment.",
+		scope: controlplane.ScopeDeploy, attempt: true, rate: rateGeneral,
 		maxBody: maxManifest, raw: &rawBody{"application/octet-stream", nil},
 	}, a.putManifest)
 	register(a, endpoint{
@@ -135,7 +142,7 @@ func (a *API) createDeployment(ctx context.Context, in *uploadInput) (*bodyOutpu
 	return answer(CreatedDeployment{Deployment: d, Upload: url}, err)
 }
 
-func (a *API) putManifest(ctx context.Context, in *idInput) (*empty, error) {
+func (a *API) putManifest(ctx context.Context, in *idInput) (*bodyOutput[ManifestTaken], error) {
 	c := callerOf(ctx)
 	if err := c.owns(in.ID); err != nil {
 		return nil, err
@@ -144,5 +151,6 @@ func (a *API) putManifest(ctx context.Context, in *idInput) (*empty, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(a.Service.PutManifest(ctx, c.Actor, in.ID, body))
+	warnings, err := a.Service.PutManifest(ctx, c.Actor, in.ID, body)
+	return answer(ManifestTaken{listed(warnings)}, err)
 }

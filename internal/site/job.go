@@ -55,6 +55,7 @@ type BuildSettings struct {
 	NodeVersion     string       `json:"nodeVersion,omitempty"`
 	HTMLHandling    HTMLHandling `json:"htmlHandling,omitempty"`
 	NotFound        NotFound     `json:"notFound,omitempty"`
+	StrictRules     bool         `json:"strictRules,omitempty"` // a wrong line of _redirects or _headers fails the deployment
 }
 
 // EnvVar is one environment variable of a build. Values of secret ones are

@@ -23,9 +23,9 @@ const (
 
 // Problem is a line of a rules file that is wrong, and was left out.
 type Problem struct {
-	File   string
-	Line   int // 0: the file as a whole
-	Reason string
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"` // 0: the file as a whole
+	Reason string `json:"reason"`
 }
 
 // String writes the problem as compilers do.

@@ -11,6 +11,11 @@ import "time"
 //     PUT of each blob to its URL.
 //  4. POST /deployments/{id}/publish, which is idempotent.
 
+// ManifestResponse is the answer to a manifest that was taken in.
+type ManifestResponse struct {
+	Warnings []Problem `json:"warnings"` // lines of rules that were left out
+}
+
 // MaxKnownHashes is how many hashes one question about known blobs may name.
 const MaxKnownHashes = 10_000
 

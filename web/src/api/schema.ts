@@ -261,7 +261,10 @@ export interface paths {
       cookie?: never
     }
     get?: never
-    /** Hand in the manifest, in its own encoding */
+    /**
+     * Hand in the manifest, in its own encoding
+     * @description Its rules are compiled from their sources. With strictRules a wrong line fails the deployment.
+     */
     put: operations['putManifest']
     post?: never
     delete?: never
@@ -759,6 +762,7 @@ export interface components {
       notFound?: 'auto' | '404-page' | 'single-page-application' | 'none'
       outputDirectory?: string
       rootDirectory?: string
+      strictRules?: boolean
     }
     BuilderEnvVar: {
       name: string
@@ -1034,6 +1038,10 @@ export interface components {
       /** Format: date-time */
       time: string
     }
+    ManifestTaken: {
+      /** @description Lines of _redirects and _headers that were left out. */
+      warnings: components['schemas']['Warning'][]
+    }
     Me: {
       /** @description What the hosts of all sites are below. */
       baseDomain: string
@@ -1145,6 +1153,7 @@ export interface components {
       rootDirectory?: string
       /** @enum {string} */
       state: 'active' | 'suspended' | 'deleted'
+      strictRules?: boolean
       subDomain: string
       /** Format: date-time */
       updatedAt: string
@@ -1174,6 +1183,8 @@ export interface components {
       /** @description The repository's default where it is left out. */
       productionBranch?: string
       rootDirectory?: string
+      /** @description A wrong line of _redirects or _headers fails the deployment. */
+      strictRules?: boolean
       /** @description A unique DNS label of 3 to 40 characters. From the name where it is left out. */
       subDomain?: string
     }
@@ -1194,6 +1205,8 @@ export interface components {
       outputDirectory?: string
       productionBranch?: string
       rootDirectory?: string
+      /** @description A wrong line of _redirects or _headers fails the deployment. */
+      strictRules?: boolean
       subDomain?: string
     }
     PromoteInputBody: {
@@ -1903,12 +1916,14 @@ export interface operations {
       }
     }
     responses: {
-      /** @description No Content */
-      204: {
+      /** @description OK */
+      200: {
         headers: {
           [name: string]: unknown
         }
-        content?: never
+        content: {
+          'application/json': components['schemas']['ManifestTaken']
+        }
       }
       /** @description Error */
       default: {
