@@ -24,7 +24,8 @@ func (e *StrictError) Error() string {
 // Compile works out how the manifest is served, from the sources in its meta
 // data: by mini-vercel.json, or else by a project's settings; and compiles the
 // rules. It returns the lines that were left out. The error says what is wrong
-// with mini-vercel.json, or is a [*StrictError].
+// with mini-vercel.json, or is a [*StrictError]: all is compiled, but not to be
+// published.
 func (m *Manifest) Compile(settings Serving) ([]Problem, error) {
 	var config Config
 	if m.Meta.Rules.Config != "" {
@@ -56,10 +57,10 @@ func (m *Manifest) Compile(settings Serving) ([]Problem, error) {
 	}
 	headers, more := ParseHeaders(m.Meta.Rules.Headers)
 	problems = append(problems, more...)
+	m.Meta.HTMLHandling, m.Meta.NotFound = settings.HTMLHandling, settings.NotFound
+	m.SetRules(redirects, headers)
 	if settings.StrictRules && len(problems) > 0 {
 		return problems, &StrictError{problems}
 	}
-	m.Meta.HTMLHandling, m.Meta.NotFound = settings.HTMLHandling, settings.NotFound
-	m.SetRules(redirects, headers)
 	return problems, nil
 }
