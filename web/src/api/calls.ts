@@ -109,8 +109,8 @@ export const deploy = (body: DeployInput, idempotencyKey: string) =>
   )
 export const cancelDeployment = (id: string) =>
   answer(client.POST('/deployments/{id}/cancel', { params: { path: { id } } }))
-export const promoteDeployment = (id: string) =>
-  answer(client.POST('/deployments/{id}/promote', { params: { path: { id } }, body: {} }))
+export const promoteDeployment = (id: string, noGrace = false) =>
+  answer(client.POST('/deployments/{id}/promote', { params: { path: { id } }, body: { noGrace } }))
 export const retryDeployment = (id: string) =>
   answer(client.POST('/deployments/{id}/retry', { params: { path: { id } } }))
 export const deleteDeployment = (id: string) =>

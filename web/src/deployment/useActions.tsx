@@ -62,7 +62,7 @@ export function useActions(project: Project, deployment: Deployment): Action[] {
       label: `Promote ${name} to production`,
       reason: inProduction ? 'It is in production.' : undefined,
       pending: promote.isPending,
-      run: () => promote.mutate(deployment),
+      run: () => promote.mutate({ deployment }),
     })
   }
   if (running) {

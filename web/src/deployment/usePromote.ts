@@ -5,13 +5,16 @@ import { queryClient } from '@/api/queries'
 import type { Deployment, Project } from '@/api/types'
 import { toast } from '@/ui/toast'
 
+// noGrace takes the files of earlier deployments away from pages that are open.
+type Promotion = { deployment: Deployment; noGrace?: boolean }
+
 // usePromote gives production to a deployment. What was there before is one
 // press away.
 export function usePromote(project: Project) {
   const before = project.production
   const promote = useMutation({
-    mutationFn: (deployment: Deployment) => promoteDeployment(deployment.id),
-    onSuccess: async (_, deployment) => {
+    mutationFn: ({ deployment, noGrace }: Promotion) => promoteDeployment(deployment.id, noGrace),
+    onSuccess: async (_, { deployment }) => {
       const undo = before && before.id !== deployment.id ? before : undefined
       toast.done(
         `Production is now ${deployment.hostId}.`,

@@ -6,6 +6,7 @@ import { usePromote } from '@/deployment/usePromote'
 import { shortCommit, title } from '@/format/source'
 import { Button } from '@/ui/Button'
 import { Dialog } from '@/ui/Dialog'
+import { CheckField } from '@/ui/Field'
 import { When } from '@/ui/When'
 
 type RollbackDialogProps = { project: Project; candidates: Deployment[]; onClose: () => void }
@@ -17,6 +18,7 @@ const shownAtMost = 6
 export function RollbackDialog({ project, candidates, onClose }: RollbackDialogProps) {
   const shown = candidates.slice(0, shownAtMost)
   const [chosenId, setChosenId] = useState(shown[0]?.id)
+  const [noGrace, setNoGrace] = useState(false)
   const promote = usePromote(project)
   const chosen = shown.find(({ id }) => id === chosenId)
   return (
@@ -29,7 +31,9 @@ export function RollbackDialog({ project, candidates, onClose }: RollbackDialogP
           <Button
             look="primary"
             pending={promote.isPending}
-            onClick={() => chosen && promote.mutate(chosen, { onSuccess: onClose })}
+            onClick={() =>
+              chosen && promote.mutate({ deployment: chosen, noGrace }, { onSuccess: onClose })
+            }
           >
             Roll back to {chosen?.hostId}
           </Button>
@@ -72,6 +76,11 @@ export function RollbackDialog({ project, candidates, onClose }: RollbackDialogP
           </label>
         ))}
       </fieldset>
+      <CheckField
+        label="Take the files of what is live now away from open pages at once"
+        checked={noGrace}
+        onChange={(event) => setNoGrace(event.target.checked)}
+      />
     </Dialog>
   )
 }

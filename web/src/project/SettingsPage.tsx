@@ -28,6 +28,7 @@ const names = [
   'nodeVersion',
   'htmlHandling',
   'notFound',
+  'strictRules',
 ] as const
 
 export function Component() {
@@ -133,6 +134,10 @@ function Settings({ project }: { project: Project }) {
                 {label}
               </option>
             ))}
+          </SelectField>
+          <SelectField label="Wrong lines of _redirects and _headers" {...text('strictRules')}>
+            <option value="">Are left out, with a warning (default)</option>
+            <option value="true">Fail the deployment</option>
           </SelectField>
         </div>
       </Section>

@@ -43,9 +43,14 @@ describe('a project', () => {
     await userEvent.click(within(card).getByRole('button', { name: 'Roll back…' }))
     const dialog = await screen.findByRole('dialog', { name: 'Roll back production' })
     expect(dialog).toHaveTextContent('pinned')
+    const noGrace = within(dialog).getByRole('checkbox', { name: /away from open pages/ })
+    expect(noGrace).not.toBeChecked()
+    await userEvent.click(noGrace)
     await userEvent.click(within(dialog).getByRole('button', { name: 'Roll back to aaaaaaaa' }))
     await waitFor(() =>
-      expect(asked.some(({ path }) => path === '/deployments/d1/promote')).toBe(true),
+      expect(asked.find(({ path }) => path === '/deployments/d1/promote')?.body).toEqual({
+        noGrace: true,
+      }),
     )
     await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument())
   })
@@ -116,6 +121,11 @@ describe('its settings', () => {
     const project = aProject({ buildCommand: 'make', notFound: 'auto' })
     const form = formOf(project)
     expect(changesOf(project, form)).toBeUndefined()
+    expect(changesOf(project, { ...form, strictRules: 'true' })).toEqual({ strictRules: true })
+    const strict = aProject({ strictRules: true })
+    expect(changesOf(strict, { ...formOf(strict), strictRules: '' })).toEqual({
+      strictRules: false,
+    })
     expect(changesOf(project, { ...form, buildCommand: '', outputDirectory: ' out ' })).toEqual({
       buildCommand: '',
       outputDirectory: 'out',

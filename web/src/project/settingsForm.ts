@@ -13,12 +13,13 @@ const fields = [
   'nodeVersion',
   'htmlHandling',
   'notFound',
+  'strictRules',
 ] as const
 
 export type SettingsForm = Record<(typeof fields)[number], string>
 
 export function formOf(project: Project): SettingsForm {
-  const entries = fields.map((field) => [field, defaultless(project[field] ?? '')])
+  const entries = fields.map((field) => [field, defaultless(String(project[field] ?? ''))])
   return Object.fromEntries(entries) as SettingsForm
 }
 
@@ -27,10 +28,15 @@ export function changesOf(project: Project, form: SettingsForm): ProjectPatch | 
   const before = formOf(project)
   const changed = fields.filter((field) => form[field].trim() !== before[field])
   if (changed.length === 0) return undefined
-  return Object.fromEntries(changed.map((field) => [field, form[field].trim()]))
+  return Object.fromEntries(
+    changed.map((field) => [
+      field,
+      field === 'strictRules' ? form[field] === 'true' : form[field].trim(),
+    ]),
+  )
 }
 
 // The names of the defaults mean the same as nothing set.
 function defaultless(value: string): string {
-  return value === 'auto-trailing-slash' || value === 'auto' ? '' : value
+  return ['auto-trailing-slash', 'auto', 'false'].includes(value) ? '' : value
 }
