@@ -105,6 +105,25 @@ func TestARepositoryBecomesADeployment(t *testing.T) {
 	}
 }
 
+func TestLinesOfRulesThatAreWrongAreInTheLog(t *testing.T) {
+	p := newPlane(t, gitJob(repository(t, map[string]string{"package.json": script("mkdir dist && touch dist/index.html && echo /wrong > dist/_redirects")})))
+	p.warnings = []site.Problem{{File: "_redirects", Line: 1, Reason: "it has one part"}, {File: "_headers", Line: 7, Reason: "no"}}
+	r := p.build()
+	r.succeeds()
+	if p.manifest.Meta.Rules.Redirects != "/wrong\n" {
+		t.Errorf("the rules were handed in as %+v", p.manifest.Meta.Rules)
+	}
+	if strings.Count(r.log, "system| Warning: _redirects:1: it has one part\n") != 1 || !strings.Contains(r.log, "system| Warning: _headers:7: no\n") {
+		t.Errorf("the log:\n%s", r.log)
+	}
+}
+
+func TestStrictRulesFailABuild(t *testing.T) {
+	p := newPlane(t, gitJob(repository(t, map[string]string{"package.json": script("mkdir dist && touch dist/index.html")})))
+	p.refusal = "_redirects:3: it has one part."
+	p.build().fails("_redirects:3: it has one part")
+}
+
 func TestWhyABuildFails(t *testing.T) {
 	for _, c := range []struct {
 		name, command string

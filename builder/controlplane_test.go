@@ -29,6 +29,8 @@ type plane struct {
 	canceled  bool
 	archive   []byte
 	onEvent   func(site.Event)
+	warnings  []site.Problem // of the manifest's rules
+	refusal   string         // why the manifest is not taken; "": it is
 }
 
 func newPlane(t *testing.T, job *site.Job) *plane {
@@ -111,7 +113,13 @@ func (p *plane) takeManifest(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.manifest = m
-	p.answer(w, r, struct{}{})
+	if p.refusal != "" {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_ = json.NewEncoder(w).Encode(map[string]string{"detail": p.refusal})
+		return
+	}
+	p.answer(w, r, site.ManifestResponse{Warnings: p.warnings})
 }
 
 func (p *plane) uploads(w http.ResponseWriter, r *http.Request) {

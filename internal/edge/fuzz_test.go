@@ -16,15 +16,21 @@ import (
 // length is what it says, and a redirect stays on the site.
 func FuzzAnswer(f *testing.F) {
 	b := newBucket(f)
-	b.deploy("d1", site.Meta{}, files{
+	rules := site.RuleSources{Redirects: "/old/* /:splat 301\n/to/:name https://:name.example.com/ 308\n/r/* /:splat 200\n/app/* /app/index.html 200", Headers: "/*\n  X-Path: :splat\nhttps://:sub.example.test/r/*\n  X-Sub: :sub"}
+	b.deploy("d1", site.Meta{Rules: rules}, files{
+		"/app/index.html": {body: "app"},
+		
 		"/index.html": {body: "home"}, "/a b.html": {body: "space"}, "/404.html": {body: "no"}, "/docs/index.html": {body: "docs"},
 		"/x.css": {body: "0123456789", immutable: true, variants: map[site.Encoding]string{site.Brotli: "br", site.Gzip: "gzip"}},
 	})
 	e := newEdge(f, b)
 	f.Add("GET", hostName, "/x.css", "br, gzip", "bytes=0-1,3-4", `"x"`, "")
 	f.Add("HEAD", hostName, "//a%20b/index", "", "", "*", "text/html")
+	f.Add("GET", hostName, "/old//evil.example/", "", "", "", "")
+	f.Add("GET", hostName, "/r/a%20b.html", "gzip", "bytes=1-", "", "")
+	f.Add("GET", hostName, "/app/x", "", "", "", "text/html")
 	f.Add("OPTIONS", "NOBODY.example.test:80", "/%", "*;q=0", "bytes=-1", "", "*/*;q=0")
-	known := []int{200, 204, 206, 304, 307, 400, 404, 405, 406, 412, 416, 421}
+	known := []int{200, 204, 206, 301, 304, 307, 308, 400, 404, 405, 406, 412, 416, 421}
 	f.Fuzz(func(t *testing.T, method, host, path, accept, ranges, tags, media string) {
 		q := edge.Request{Method: method, Host: host, Path: path, AcceptEncoding: accept, Range: ranges, IfNoneMatch: tags, IfMatch: tags, IfRange: tags, Accept: media}
 		if len(tags)%2 == 0 {
@@ -41,7 +47,7 @@ func FuzzAnswer(f *testing.F) {
 		if length := w.header.Get("Content-Length"); method != http.MethodHead && length != "" && length != strconv.Itoa(w.body.Len()) {
 			t.Fatalf("%+v: Content-Length %s, %d bytes", q, length, w.body.Len())
 		}
-		if location := w.header.Get("Location"); strings.HasPrefix(location, "//") || strings.HasPrefix(location, "/\\") || (w.status == 307) != (location != "") {
+		if location := w.header.Get("Location"); strings.HasPrefix(location, "//") || strings.HasPrefix(location, "/\\") || (w.status == 301 || w.status == 307 || w.status == 308) != (location != "") {
 			t.Fatalf("%+v: %d Location %q", q, w.status, location)
 		}
 		for name, values := range w.header {
