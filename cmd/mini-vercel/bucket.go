@@ -88,7 +88,7 @@ func (s *Settings) openBucket(ctx context.Context, data string, key []byte, log 
 	}
 	store, err := at.Open(ctx, 0)
 	if err != nil {
-		return nil, fmt.Errorf("R2_BUCKET_NAME=%s: %w", s.R2BucketName, err)
+		return nil, fmt.Errorf("R2_BUCKET_NAME=%s, R2_ACCOUNT_ID, R2_ENDPOINT: %w", s.R2BucketName, err)
 	}
 	service := store.(*blob.S3)
 	uploads := blob.NewUploads(service, key, log)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // S3 is a [Store] in a bucket of any service that speaks S3 and knows
@@ -100,7 +101,7 @@ func OpenS3(ctx context.Context, o S3Options) (*S3, error) {
 		bucket: o.Bucket, identity: o.Identity(), endpoint: o.Endpoint,
 		maxAttempts: o.MaxAttempts, retryer: newRetryer(o.MaxAttempts), transport: newTransport(o.Silence),
 	}
-	var load []func(*config.LoadOptions) error
+	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // it would write to stderr
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
