@@ -8,13 +8,15 @@ const browser = await launch()
 const schemes = ['light', 'dark']
 const sizes = { wide: { width: 1440, height: 900 }, narrow: { width: 390, height: 844 } }
 
-// shot takes pictures of a page as it is, in both schemes and sizes.
-async function shot(page, name) {
+// shot takes pictures of a page as it is, in both schemes and sizes; of a part
+// of it where one is named.
+async function shot(page, name, part) {
   if (!SCREENSHOTS) return
   for (const scheme of schemes) {
     await page.emulateMedia({ colorScheme: scheme })
     for (const [size, viewport] of Object.entries(sizes)) {
       await page.setViewportSize(viewport)
+      await part?.scrollIntoViewIfNeeded()
       await page.screenshot({ path: `${SCREENSHOTS}/${name}-${size}-${scheme}.png` })
     }
   }
@@ -60,8 +62,7 @@ try {
 
   await dashboard('/settings')
   await page.getByLabel('Who may look').selectOption('previews')
-  await page.getByLabel('Password', { exact: true }).scrollIntoViewIfNeeded()
-  await shot(page, 'settings')
+  await shot(page, 'settings', page.getByRole('button', { name: 'Save access' }))
   await setPassword('Password', 'open sesame')
 
   const visitor = await stranger()
@@ -106,8 +107,7 @@ try {
   if (SCREENSHOTS) {
     await page.goto(new URL('/dashboard/system', SETUP).href)
     await page.getByLabel('Subdomain or id').fill('guarded')
-    await page.getByRole('button', { name: 'Suspend', exact: true }).scrollIntoViewIfNeeded()
-    await shot(page, 'system')
+    await shot(page, 'system', page.getByRole('button', { name: 'Suspend', exact: true }))
     await page.getByRole('button', { name: 'Suspend', exact: true }).click()
     await page.getByText('guarded is suspended.').first().waitFor()
     await dashboard('')
