@@ -536,3 +536,31 @@ func TestProtectionOutlivesARestartWithoutTheBucket(t *testing.T) {
 		t.Errorf("with the password: %d", got.StatusCode)
 	}
 }
+
+// FuzzNothingIsShownUnasked asks a protected host for anything without access:
+// nothing of the site is in the answer.
+func FuzzNothingIsShownUnasked(f *testing.F) {
+	b := newBucket(f)
+	b.project(site.Project{Access: protected(site.AccessAll)})
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "secret", "/app.js": "secret", "/404.html": "secret"}))
+	e := newEdge(f, b)
+	f.Add("GET", "/", "mv_share=x&a", "mv_access=x", "bytes=0-1", "*/*")
+	f.Add("POST", edge.AccessPath, "", "", "", "")
+	f.Add("OPTIONS", "/app.js", "%", ";;", "*", "text/html")
+	f.Fuzz(func(t *testing.T, method, path, query, cookie, ranges, media string) {
+		for _, tls := range []bool{false, true} {
+			q := edge.Request{Method: method, Host: hostName, Path: path, Query: query, TLS: tls, Range: ranges, IfNoneMatch: ranges, Accept: media, Header: http.Header{"Cookie": {cookie}}}
+			a := e.Answer(context.Background(), &q)
+			w := &keeper{header: http.Header{}}
+			if err := a.Write(context.Background(), w); err != nil {
+				t.Fatal(err)
+			}
+			if form := method == http.MethodPost && path == edge.AccessPath; w.status != http.StatusUnauthorized && (!form || w.status != http.StatusBadRequest) {
+				t.Fatalf("%+v: %d", q, w.status)
+			}
+			if strings.Contains(w.body.String(), "secret") && !strings.Contains(path+query, "secret") || w.header.Get("Etag") != "" || w.header.Get("Set-Cookie") != "" || w.header.Get("Cache-Control") != "no-store" {
+				t.Fatalf("%+v: %v %s", q, w.header, w.body.String())
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -189,4 +190,36 @@ func FuzzCutShareToken(f *testing.F) {
 			t.Fatalf("%q leaves %q", query, rest)
 		}
 	})
+}
+
+func TestWhatIsPrivateIsKeptByNoSharedCache(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		rules http.Header
+		want  string
+	}{
+		{"nothing", http.Header{}, "private, no-cache"},
+		{"immutable", http.Header{"Cache-Control": {cacheImmutable}}, "private, no-cache"},
+		{"a rule", http.Header{"Cache-Control": {"public, s-maxage=99"}}, "private, no-cache"},
+		{"two values", http.Header{"Cache-Control": {"no-store", "public"}}, "private, no-cache"},
+		{"joined", http.Header{"Cache-Control": {"no-store, public"}}, "private, no-cache"},
+		{"never", http.Header{"Cache-Control": {"no-store"}}, "no-store"},
+		{"for shared caches", http.Header{
+			"Expires": {"Thu, 01 Jan 2099 00:00:00 GMT"}, "Cdn-Cache-Control": {"max-age=9"}, "Cloudflare-Cdn-Cache-Control": {"max-age=9"}, "Surrogate-Control": {"max-age=9"},
+		}, "private, no-cache"},
+	} {
+		a := Answer{Status: http.StatusOK, Private: true}
+		for name, value := range tt.rules {
+			a.Head = append(a.Head, Field{name, value})
+		}
+		a.Head = append(a.Head, Field{"X-Other", one("kept")})
+		w := &recorder{header: http.Header{}}
+		if err := a.Write(context.Background(), w); err != nil {
+			t.Fatal(err)
+		}
+		delete(w.header, "Server-Timing")
+		if got := w.header.Get("Cache-Control"); got != tt.want || len(w.header) != 2 {
+			t.Errorf("%s: %v", tt.name, w.header)
+		}
+	}
 }
