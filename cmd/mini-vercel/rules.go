@@ -125,7 +125,7 @@ func printRules(w io.Writer, m *site.Manifest, config site.Config) error {
 	if m.Meta.Rules.Redirects != "" {
 		fmt.Fprintln(t, site.RedirectsName)
 		for _, r := range redirects.All() {
-			row(r.Line, r.From, becomes(r), r.To)
+			row(r.Line, r.From, verbOf(r), r.To)
 		}
 		if line := redirects.ShellLine(); line > 0 && m.Meta.NotFound == site.NotFoundSPA {
 			row(line, "/*", "sets notFound to", string(site.NotFoundSPA))
@@ -147,8 +147,8 @@ func printRules(w io.Writer, m *site.Manifest, config site.Config) error {
 	return t.Flush()
 }
 
-// becomes says in a word what a rule does.
-func becomes(r site.Redirect) string {
+// verbOf says in a word what a rule does.
+func verbOf(r site.Redirect) string {
 	switch {
 	case r.Shell:
 		return "pages that are not found are"

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // accessPage is the page that asks for a host's password, ready but for the
@@ -64,7 +66,7 @@ func newAccessPage(status int, message string, extra ...Field) *accessPage {
 // at the answer, and else a line of text.
 func (a *Answer) ask(q *Request, p *accessPage, to string) {
 	a.Status = p.status
-	if !acceptsHTML(q.Accept) || q.SecFetchDest == "empty" || subresource(q.SecFetchDest) || !q.reads() && q.Form == nil {
+	if !site.AcceptsHTML(q.Accept) || q.SecFetchDest == "empty" || site.IsSubresource(q.SecFetchDest) || !q.reads() && q.Form == nil {
 		a.Head, a.text = p.plain.head, p.plain.body
 		return
 	}

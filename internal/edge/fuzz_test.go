@@ -19,7 +19,7 @@ func FuzzAnswer(f *testing.F) {
 	rules := site.RuleSources{Redirects: "/old/* /:splat 301\n/to/:name https://:name.example.com/ 308\n/r/* /:splat 200\n/app/* /app/index.html 200", Headers: "/*\n  X-Path: :splat\nhttps://:sub.example.test/r/*\n  X-Sub: :sub"}
 	b.deploy("d1", site.Meta{Rules: rules}, files{
 		"/app/index.html": {body: "app"},
-		
+
 		"/index.html": {body: "home"}, "/a b.html": {body: "space"}, "/404.html": {body: "no"}, "/docs/index.html": {body: "docs"},
 		"/x.css": {body: "0123456789", immutable: true, variants: map[site.Encoding]string{site.Brotli: "br", site.Gzip: "gzip"}},
 	})

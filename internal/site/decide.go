@@ -115,7 +115,7 @@ func (d *Decision) Find(f File, home string) {
 func (d *Decision) miss(match *matcher) {
 	m, q := d.m, &d.q
 	d.Outcome, d.Status = Missing, http.StatusNotFound
-	d.Asset = IsAssetExtension(d.Path) || subresource(q.SecFetchDest)
+	d.Asset = IsAssetExtension(d.Path) || IsSubresource(q.SecFetchDest)
 	page := q.Reads() && !d.Asset && AcceptsHTML(q.Accept)
 	if page && d.rule < 0 {
 		if i := m.redirects.findShell(match, q.Path); i >= 0 {
@@ -139,9 +139,9 @@ func (d *Decision) miss(match *matcher) {
 	}
 }
 
-// subresource reports whether a Sec-Fetch-Dest is that of something other than
+// IsSubresource reports whether a Sec-Fetch-Dest is that of something other than
 // a page: the shell of an application is no script.
-func subresource(dest string) bool {
+func IsSubresource(dest string) bool {
 	switch dest {
 	case "", "document", "empty", "iframe", "frame", "fencedframe", "embed", "object":
 		return false
