@@ -564,3 +564,40 @@ func FuzzNothingIsShownUnasked(f *testing.F) {
 		}
 	})
 }
+
+// TestRulesOfAProtectedHost: rules show nothing to who has no access, and let
+// nobody else keep what they are for.
+func TestRulesOfAProtectedHost(t *testing.T) {
+	d := newDoor(t, site.AccessPreviews)
+	rules := site.RuleSources{
+		Headers:   "/*\n  Cache-Control: public, max-age=99\n  CDN-Cache-Control: max-age=99\n  X-Robots-Tag: all\n  X-Own: 1",
+		Redirects: "/old /new 301\n/again /index.html 200",
+	}
+	d.bucket.upload("d2", site.Meta{Rules: rules}, files{"/index.html": {body: "secret"}, "/app.js": {body: "secret", immutable: true}})
+	d.bucket.route(site.Route{Host: previewHost, Deployment: "d2", Environment: site.Preview})
+	d.bucket.route(site.Route{Deployment: "d2"})
+	eventually(t, "the second deployment is there", func() bool { return d.get("/").Header.Get("X-Own") == "1" })
+	paths := []string{"/", "/", "/app.js", "/old", "/again", "/missing.js"}
+	for _, path := range paths {
+		if got := d.ask("GET", path); got.StatusCode != 401 || got.Header.Get("X-Own") != "" || got.Header.Get("Location") != "" || got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s without access: %d %v", path, got.StatusCode, got.Header)
+		}
+	}
+	eventually(t, "and at the preview", func() bool { d.cookie = ""; return d.ask("GET", "/").StatusCode == 401 })
+	d.signIn()
+	for i, status := range []int{200, 200, 200, 301, 200, 404} {
+		var got answer
+		eventually(t, paths[i], func() bool { got = d.ask("GET", paths[i]); return got.StatusCode == status })
+		want := "private, no-cache"
+		if status == 404 {
+			want = "no-store"
+		}
+		if h := got.Header; h.Get("X-Own") != "1" || h.Get("Cache-Control") != want || h.Get("CDN-Cache-Control") != "" || h.Get("X-Robots-Tag") != "noindex" {
+			t.Errorf("%s with access: %v", paths[i], h)
+		}
+	}
+	// The open host's own rules stay what they are.
+	if h := d.get("/app.js").Header; h.Get("Cache-Control") != "public, max-age=99" || h.Get("CDN-Cache-Control") != "max-age=99" {
+		t.Errorf("production: %v", h)
+	}
+}
