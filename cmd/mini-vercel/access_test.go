@@ -47,8 +47,8 @@ func visit(t *testing.T, c *http.Client, address string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// becomes waits until an address answers with a status to who has no cookie.
-func becomes(t *testing.T, address string, status int) {
+// answersWith waits until an address answers with a status to who has no cookie.
+func answersWith(t *testing.T, address string, status int) {
 	t.Helper()
 	stranger := browser(t)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -96,8 +96,8 @@ func TestAProjectIsProtectedSharedAndOpened(t *testing.T) {
 	if set.code != 0 || !strings.Contains(set.stdout, "Previews of my-site ask") || strings.Contains(set.stdout+set.stderr, "first password") || show() != "previews" {
 		t.Fatalf("%+v", set)
 	}
-	becomes(t, preview+"/docs?a=1", http.StatusUnauthorized)
-	becomes(t, production, http.StatusOK)
+	answersWith(t, preview+"/docs?a=1", http.StatusUnauthorized)
+	answersWith(t, production, http.StatusOK)
 
 	b := browser(t)
 	send := func(password, to string) (int, string) {
@@ -150,7 +150,7 @@ func TestAProjectIsProtectedSharedAndOpened(t *testing.T) {
 	if r := command(t, "access", "set", "--project", "my-site", "--scope", "all", "--keep-password"); r.code != 0 || show() != "all" {
 		t.Errorf("%+v", r)
 	}
-	becomes(t, production, http.StatusUnauthorized)
+	answersWith(t, production, http.StatusUnauthorized)
 	if status, _ := visit(t, b, preview); status != http.StatusOK {
 		t.Errorf("the scope alone ended access: %d", status)
 	}
@@ -166,13 +166,13 @@ func TestAProjectIsProtectedSharedAndOpened(t *testing.T) {
 			t.Fatal("a new password does not end access")
 		}
 	}
-	becomes(t, link, http.StatusUnauthorized)
+	answersWith(t, link, http.StatusUnauthorized)
 
 	// Suspended wins over the password.
 	if r := command(t, "suspend", "my-site"); r.code != 0 || !strings.Contains(r.stderr, "my-site is suspended") {
 		t.Errorf("%+v", r)
 	}
-	becomes(t, preview, http.StatusForbidden)
+	answersWith(t, preview, http.StatusForbidden)
 	if r := command(t, "projects"); !strings.Contains(r.stdout, "suspended") {
 		t.Errorf("%+v", r)
 	}
@@ -182,11 +182,11 @@ func TestAProjectIsProtectedSharedAndOpened(t *testing.T) {
 	if r := command(t, "unsuspend", "my-site"); r.code != 0 {
 		t.Errorf("%+v", r)
 	}
-	becomes(t, preview, http.StatusUnauthorized)
+	answersWith(t, preview, http.StatusUnauthorized)
 	if r := command(t, "access", "off", "--project", "my-site"); r.code != 0 || !strings.Contains(r.stdout, "open to everyone") || show() != "off" {
 		t.Errorf("%+v", r)
 	}
-	becomes(t, preview, http.StatusOK)
+	answersWith(t, preview, http.StatusOK)
 	if r := command(t, "suspend", "nobody"); r.code != 1 || !strings.Contains(r.stderr, "no project") {
 		t.Errorf("%+v", r)
 	}
