@@ -26,6 +26,7 @@ type Edge struct {
 	pages     *cache[pageKey, *page]
 	elsewhere *cache[elsewhereKey, *page]
 	chunks    *chunks
+	issuing   *issuing
 
 	tries  *tryLimit
 	checks *passwordChecks
@@ -52,6 +53,7 @@ func New(c Config) (*Edge, error) {
 	e := &Edge{log: c.Log, config: c, state: state, cancel: cancel, failures: rate.Sometimes{First: 1, Interval: time.Second}}
 	e.metrics = newMetrics(e)
 	e.tries, e.checks = newTryLimit(), newPasswordChecks()
+	e.issuing = newIssuing(c.Now)
 	e.origin = newOrigin(&c, e.metrics)
 	e.pages = newCache[pageKey, *page](c.Sizes.PageBytes, 1<<20, pageKey.shard)
 	e.elsewhere = newCache[elsewhereKey, *page](elsewhereBytes(c.Sizes), 1<<20, elsewhereKey.shard)

@@ -70,6 +70,7 @@ type Metrics struct {
 	access       [accessCount]prometheus.Counter
 	changes      prometheus.Counter
 	gaps         prometheus.Counter
+	certificates [certOutcomes]prometheus.Counter
 	originReads  [kindCount]prometheus.Observer
 	originErrors [kindCount]prometheus.Counter
 	collectors   []prometheus.Collector
@@ -106,7 +107,11 @@ func newMetrics(e *Edge) *Metrics {
 	for o := range accessCount {
 		m.access[o] = access.WithLabelValues(o.String())
 	}
-	m.collectors = append(m.collectors, requests, duration, reads, errs, access)
+	certificates := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "certificate_decisions_total", Help: "Decisions whether a server name may have a certificate, by outcome."}, []string{"outcome"})
+	for o := range certOutcomes {
+		m.certificates[o] = certificates.WithLabelValues(o.String())
+	}
+	m.collectors = append(m.collectors, requests, duration, reads, errs, access, certificates)
 	m.sent = counter("body_bytes_total", "Bytes of bodies that were sent.")
 	m.cut = counter("cut_total", "Answers that were cut because a later chunk could not be had.")
 	m.corrupt = counter("corrupt_chunks_total", "Chunks from the bucket whose bytes were not those of their sha256.")
