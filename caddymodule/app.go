@@ -57,6 +57,11 @@ type App struct {
 	// second; beyond, they get 503. Default: 200.
 	UnknownHostsPerSecond int `json:"unknown_hosts_per_second,omitempty"`
 
+	// How long browsers are told to use nothing but HTTPS for a host, from each
+	// answer over HTTPS on (the header Strict-Transport-Security). Default: they
+	// are not told.
+	HSTS caddy.Duration `json:"hsts,omitempty"`
+
 	shared   *shared // nil until Provision succeeded
 	registry *prometheus.Registry
 }
@@ -82,11 +87,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 	for name, value := range map[string]int64{
 		"state_size": a.StateSize, "cache_memory": a.CacheMemory, "cache_manifests": a.CacheManifests, "cache_pages": a.CachePages,
 		"cache_routes": int64(a.CacheRoutes), "poll_interval": int64(a.PollInterval), "read_timeout": int64(a.ReadTimeout),
-		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond),
+		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond), "hsts": int64(a.HSTS),
 	} {
 		if value < 0 {
 			return fmt.Errorf("%s: %s must not be negative", appID, name)
 		}
+	}
+	if a.HSTS != 0 && time.Duration(a.HSTS) < time.Second {
+		return fmt.Errorf("%s: hsts %v: use a second or more", appID, time.Duration(a.HSTS))
 	}
 	if a.PollInterval == 0 {
 		a.PollInterval = caddy.Duration(a.Bucket.pollInterval())

@@ -45,17 +45,24 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    poll_interval            <duration>
 //	    read_timeout             <duration>
 //	    unknown_hosts_per_second <count>
+//	    hsts                     <duration>|off
 //	}
 //
 // Sizes are in bytes or with a unit, such as 256MiB. bucket and base_domain are
 // required; see [Bucket.UnmarshalCaddyfile] for the former.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
+	return options(d, func(name, value string) error { return a.set(d, name, value) })
+}
+
+// options reads a block of options that have one value each, and nothing before
+// it on the line.
+func options(d *caddyfile.Dispenser, set func(name, value string) error) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
 	seen := map[string]bool{}
-	for d.NextBlock(0) {
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		if seen[name] {
 			return d.Errf("%s is there twice", name)
@@ -71,7 +78,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if !d.Args(&value) || d.NextArg() {
 			return d.ArgErr()
 		}
-		if err := a.set(d, name, value); err != nil {
+		if err := set(name, value); err != nil {
 			return err
 		}
 	}
@@ -100,6 +107,11 @@ func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
 		return setDuration(d, name, value, &a.ReadTimeout)
 	case "unknown_hosts_per_second":
 		return setCount(d, name, value, &a.UnknownHostsPerSecond)
+	case "hsts":
+		if value == "off" {
+			return nil
+		}
+		return setDuration(d, name, value, &a.HSTS)
 	default:
 		return d.Errf("unknown option %q of %s", name, appID)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -25,6 +27,7 @@ func init() { caddy.RegisterModule(Handler{}) }
 // place.
 type Handler struct {
 	shared *shared
+	hsts   []string // of answers over HTTPS; nil: none
 }
 
 // CaddyModule returns the Caddy module information.
@@ -39,6 +42,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("the handler mini_vercel needs the app mini_vercel: %w", err)
 	}
 	h.shared = app.(*App).shared
+	if age := time.Duration(app.(*App).HSTS); age > 0 {
+		h.hsts = []string{"max-age=" + strconv.FormatInt(int64(age/time.Second), 10)}
+	}
 	return nil
 }
 
@@ -52,6 +58,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	// A map of up to eight fields is far cheaper than one of nine, and this one
 	// tells nobody anything.
 	delete(w.Header(), "Server")
+	if h.hsts != nil && r.TLS != nil {
+		w.Header()["Strict-Transport-Security"] = h.hsts
+	}
 	var q edge.Request
 	q.From(r)
 	if r.Method == http.MethodPost {

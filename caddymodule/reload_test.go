@@ -24,7 +24,16 @@ import (
 // start runs an edge until the test ends.
 func start(t *testing.T, o caddymodule.Options) *caddymodule.Running {
 	t.Helper()
-	o.Listen, o.DataDir = "127.0.0.1:0", t.TempDir()
+	return startIn(t, t.TempDir(), o)
+}
+
+// startIn is start with a directory for what Caddy keeps.
+func startIn(t *testing.T, dataDir string, o caddymodule.Options) *caddymodule.Running {
+	t.Helper()
+	o.DataDir = dataDir
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
 	if o.App.BaseDomain == "" {
 		o.App.BaseDomain = "localhost"
 	}

@@ -24,6 +24,7 @@ import (
 // the defaults that the fields of [App] name, unless said otherwise.
 type Options struct {
 	Listen        string // address:port of HTTP; port 0 takes a free one. Required
+	HTTPS         HTTPS  // none: HTTP alone is served
 	MetricsListen string // address:port of /metrics. None: no metrics are served
 	App           App    // Bucket and BaseDomain are required
 
@@ -40,18 +41,14 @@ type Options struct {
 	LogFormat, LogLevel string
 }
 
-// Config returns Caddy's configuration for an edge: HTTP only, with the admin
-// API off and nothing persisted.
+// Config returns Caddy's configuration for an edge, with the admin API off and
+// nothing persisted.
 func Config(o Options) ([]byte, error) {
 	if o.GracePeriod <= 0 {
 		o.GracePeriod = 10 * time.Second
 	}
-	handle := func(handler string) []map[string]any {
-		return []map[string]any{{"handle": []any{map[string]any{"handler": handler}}}}
-	}
-	off := map[string]any{"disable": true}
 	servers := map[string]any{"edge": map[string]any{
-		"listen": []string{o.Listen}, "routes": handle(appID), "automatic_https": off, "protocols": []string{"h1"},
+		"listen": []string{o.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off, "protocols": []string{"h1"},
 	}}
 	if len(o.TrustedProxies) > 0 {
 		servers["edge"].(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": o.TrustedProxies}
@@ -69,18 +66,19 @@ func Config(o Options) ([]byte, error) {
 			}},
 		}
 	}
+	apps := map[string]any{
+		appID:  o.App,
+		"http": map[string]any{"servers": servers, "grace_period": caddy.Duration(o.GracePeriod)},
+	}
+	if o.HTTPS.Listen != "" {
+		if err := o.HTTPS.configure(apps, servers, o.Listen); err != nil {
+			return nil, err
+		}
+	}
 	config := map[string]any{
-		"admin": map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
-		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{
-			"level":   orElse(o.LogLevel, "WARN"),
-			"exclude": []string{"admin"}, // it warns that it is off, which is meant
-			"writer":  map[string]any{"output": "stderr"},
-			"encoder": map[string]any{"format": orElse(o.LogFormat, "console")},
-		}}},
-		"apps": map[string]any{
-			appID:  o.App,
-			"http": map[string]any{"servers": servers, "grace_period": caddy.Duration(o.GracePeriod)},
-		},
+		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
+		"logging": map[string]any{"logs": logs(o)},
+		"apps":    apps,
 	}
 	if o.DataDir != "" {
 		config["storage"] = map[string]any{"module": "file_system", "root": o.DataDir}
@@ -93,6 +91,33 @@ func Config(o Options) ([]byte, error) {
 	return encoded, nil
 }
 
+// off turns off what Caddy does of its own accord for a server: the
+// configuration says all.
+var off = map[string]any{"disable": true}
+
+// handle is the routes of a server that does one thing.
+func handle(handler map[string]any) []any {
+	return []any{map[string]any{"handle": []any{handler}}}
+}
+
+// logs are Caddy's. What anybody's handshakes can cause has a rate.
+func logs(o Options) map[string]any {
+	log := func(more map[string]any) map[string]any {
+		more["level"] = orElse(o.LogLevel, "WARN")
+		more["writer"] = map[string]any{"output": "stderr"}
+		more["encoder"] = map[string]any{"format": orElse(o.LogFormat, "console")}
+		return more
+	}
+	return map[string]any{
+		// admin warns that it is off, which is meant.
+		"default": log(map[string]any{"exclude": []string{"admin", "tls"}}),
+		"tls": log(map[string]any{
+			"include":  []string{"tls"},
+			"sampling": map[string]any{"interval": time.Second, "first": 10, "thereafter": 1_000_000},
+		}),
+	}
+}
+
 func orElse(s, standard string) string {
 	if s == "" {
 		return standard
@@ -102,8 +127,8 @@ func orElse(s, standard string) string {
 
 // Running is an edge that [Start] started.
 type Running struct {
-	addr, metrics net.Addr
-	collectors    []prometheus.Collector
+	addr, https, metrics net.Addr
+	collectors           []prometheus.Collector
 }
 
 // running is held while an edge runs: Caddy has one configuration a process.
@@ -139,9 +164,12 @@ func start(config []byte) (*Running, error) {
 	}
 	for name, server := range app.(*caddyhttp.App).Servers {
 		for _, l := range server.Listeners() {
-			if name == "edge" {
+			switch name {
+			case "edge":
 				r.addr = l.Addr()
-			} else {
+			case "https":
+				r.https = l.Addr()
+			default:
 				r.metrics = l.Addr()
 			}
 		}
@@ -160,6 +188,10 @@ func start(config []byte) (*Running, error) {
 
 // Addr returns the address that the edge answers at.
 func (r *Running) Addr() net.Addr { return r.addr }
+
+// HTTPSAddr returns the address that the edge answers HTTPS at; nil where it does
+// not.
+func (r *Running) HTTPSAddr() net.Addr { return r.https }
 
 // MetricsAddr returns the address of the metrics; nil where they are not served.
 func (r *Running) MetricsAddr() net.Addr { return r.metrics }

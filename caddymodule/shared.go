@@ -137,7 +137,8 @@ func (s *shared) useKey(b Bucket) {
 	}
 }
 
-// begin counts a request in. Every begin that succeeds is followed by an end.
+// begin counts a request, or a question of another kind, in. Every begin that
+// succeeds is followed by an end or a done.
 func (s *shared) begin() (*edge.Edge, error) {
 	s.requests.RLock()
 	if s.ended {
@@ -157,8 +158,11 @@ func (s *shared) end(w http.ResponseWriter) {
 	if s.ending.Load() {
 		_ = http.NewResponseController(w).Flush() // the client may be gone
 	}
-	s.requests.RUnlock()
+	s.done()
 }
+
+// done counts a question out.
+func (s *shared) done() { s.requests.RUnlock() }
 
 // Destruct ends the edge once its last request is answered. Caddy calls it when
 // no configuration uses the bucket any more, while requests may still be in

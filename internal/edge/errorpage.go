@@ -46,7 +46,8 @@ var (
 	noticeForm         = newNotice(http.StatusBadRequest, "Bad request", "That was not the form with the password. Go back and try again.")
 	noticeForeignForm  = newNotice(http.StatusForbidden, "Sent from elsewhere", "The password was sent by another site's page. Open this site and enter it there.")
 	noticeFormSize     = newNotice(http.StatusRequestEntityTooLarge, "Too large", "That is longer than any password. Go back and try again.")
-	noticeMisdirected  = newNotice(http.StatusMisdirectedRequest, "Misdirected request", "This server does not answer for that host.", Field{"Connection", one("close")})
+	noticeMisdirected  = newNotice(http.StatusMisdirectedRequest, "Misdirected request", "This server does not answer for that host.")
+	noticeWrongServer  = newNotice(http.StatusMisdirectedRequest, "Misdirected request", "This server does not answer for that host.", Field{"Connection", one("close")})
 	noticeStorage      = newNotice(http.StatusBadGateway, "The file could not be read", "The storage behind this site does not answer right now. Try again in a moment.", Field{"Retry-After", one(retryAfter)})
 	noticeBusy         = newNotice(http.StatusServiceUnavailable, "Try again in a moment", "It could not be found out right now which site is here.", Field{"Retry-After", one(retryAfter)})
 

@@ -174,7 +174,11 @@ func (e *Edge) noHost(q *Request, a *Answer, err error) {
 		a.notice(q, noticeBusy)
 	case e.resolver.belowBase(q.Host):
 		a.notice(q, noticeNoSite)
+	case !q.Shared:
+		a.notice(q, noticeWrongServer)
 	default:
+		// HTTP/2 and HTTP/3 have no such header, and other requests of the
+		// connection may be right here.
 		a.notice(q, noticeMisdirected)
 	}
 }

@@ -13,6 +13,7 @@ type Request struct {
 	Path   string // as sent, without the query
 	Query  string // as sent, without the question mark
 	TLS    bool
+	Shared bool // the connection carries other requests at the same time: HTTP/2 and later
 
 	Accept         string
 	AcceptEncoding string
@@ -32,7 +33,7 @@ func (q *Request) From(r *http.Request) {
 	if target == "" || target[0] != '/' { // in absolute form, or made by hand
 		target = r.URL.RequestURI()
 	}
-	q.Method, q.Host, q.TLS = r.Method, r.Host, r.TLS != nil
+	q.Method, q.Host, q.TLS, q.Shared = r.Method, r.Host, r.TLS != nil, r.ProtoMajor >= 2
 	q.Path, q.Query, _ = strings.Cut(target, "?")
 	h := r.Header
 	q.Header = h
