@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mini-vercel/mini-vercel/internal/edge"
@@ -62,8 +63,13 @@ type App struct {
 	// are not told.
 	HSTS caddy.Duration `json:"hsts,omitempty"`
 
+	// How long a reload goes on answering with the earlier configuration, while its
+	// clients move over to the new one. Default: 1 s.
+	HandOver caddy.Duration `json:"hand_over,omitempty"`
+
 	shared   *shared // nil until Provision succeeded
 	registry *prometheus.Registry
+	handOver *handOver
 }
 
 // appID is where the app's configuration stands among the apps.
@@ -87,7 +93,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	for name, value := range map[string]int64{
 		"state_size": a.StateSize, "cache_memory": a.CacheMemory, "cache_manifests": a.CacheManifests, "cache_pages": a.CachePages,
 		"cache_routes": int64(a.CacheRoutes), "poll_interval": int64(a.PollInterval), "read_timeout": int64(a.ReadTimeout),
-		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond), "hsts": int64(a.HSTS),
+		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond), "hsts": int64(a.HSTS), "hand_over": int64(a.HandOver),
 	} {
 		if value < 0 {
 			return fmt.Errorf("%s: %s must not be negative", appID, name)
@@ -101,6 +107,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.StateDir == "" {
 		a.StateDir = filepath.Join(caddy.AppDataDir(), "mini-vercel", "edge")
+	}
+	if a.HandOver == 0 {
+		a.HandOver = caddy.Duration(time.Second)
+	}
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("%s: %w", appID, err)
+	}
+	a.handOver = &handOver{wait: time.Duration(a.HandOver)}
+	if err := events.(*caddyevents.App).On("stopping", a.handOver); err != nil {
+		return fmt.Errorf("%s: %w", appID, err)
 	}
 	s, err := acquire(a, ctx.Slogger())
 	if err != nil {

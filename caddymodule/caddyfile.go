@@ -46,6 +46,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    read_timeout             <duration>
 //	    unknown_hosts_per_second <count>
 //	    hsts                     <duration>|off
+//	    hand_over                <duration>
 //	}
 //
 // Sizes are in bytes or with a unit, such as 256MiB. bucket and base_domain are
@@ -107,6 +108,8 @@ func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
 		return setDuration(d, name, value, &a.ReadTimeout)
 	case "unknown_hosts_per_second":
 		return setCount(d, name, value, &a.UnknownHostsPerSecond)
+	case "hand_over":
+		return setDuration(d, name, value, &a.HandOver)
 	case "hsts":
 		if value == "off" {
 			return nil

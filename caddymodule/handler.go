@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,9 +27,12 @@ func init() { caddy.RegisterModule(Handler{}) }
 // front of it may set, add and delete headers, but must not change a value in
 // place.
 type Handler struct {
-	shared *shared
-	hsts   []string // of answers over HTTPS; nil: none
+	shared  *shared
+	hsts    []string     // of answers over HTTPS; nil: none
+	leaving *atomic.Bool // set when the next configuration takes over
 }
+
+var valueClose = []string{"close"}
 
 // CaddyModule returns the Caddy module information.
 func (Handler) CaddyModule() caddy.ModuleInfo {
@@ -41,7 +45,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("the handler mini_vercel needs the app mini_vercel: %w", err)
 	}
-	h.shared = app.(*App).shared
+	h.shared, h.leaving = app.(*App).shared, &app.(*App).handOver.leaving
 	if age := time.Duration(app.(*App).HSTS); age > 0 {
 		h.hsts = []string{"max-age=" + strconv.FormatInt(int64(age/time.Second), 10)}
 	}
@@ -60,6 +64,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	delete(w.Header(), "Server")
 	if h.hsts != nil && r.TLS != nil {
 		w.Header()["Strict-Transport-Security"] = h.hsts
+	}
+	if h.leaving.Load() && r.ProtoMajor < 3 {
+		w.Header()["Connection"] = valueClose // in HTTP/2 it becomes a GOAWAY
 	}
 	var q edge.Request
 	q.From(r)

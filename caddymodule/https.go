@@ -43,7 +43,7 @@ func (h *HTTPS) configure(apps, servers map[string]any, httpListen string) error
 		return fmt.Errorf("serve HTTPS at %s: name a port", h.Listen)
 	}
 	servers["https"] = map[string]any{
-		"listen": []string{h.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off,
+		"listen": []string{keptNetwork + "/" + h.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off,
 		"tls_connection_policies": []any{map[string]any{}},
 	}
 	if h.RedirectPort != 0 {

@@ -199,3 +199,22 @@ func TestHTTPIsSentOnToHTTPS(t *testing.T) {
 }
 
 func day(n int) caddy.Duration { return caddy.Duration(n) * caddy.Duration(24*time.Hour) }
+
+// fetch is ask for goroutines.
+func fetch(c *http.Client, url string) (status int, body string, err error) {
+	resp, err := c.Get(url)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+// closeTransport closes what a browser has open.
+func closeTransport(c *http.Client) {
+	if closer, ok := c.Transport.(io.Closer); ok {
+		closer.Close()
+	}
+	c.CloseIdleConnections()
+}

@@ -1,0 +1,181 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// keptNetwork is TCP whose sockets stay open while configurations change. Caddy
+// itself opens a second socket for the same port and closes the first: what the
+// kernel has queued there is lost, and under load some clients get a reset. In
+// front of a server's address it is written kept/127.0.0.1:443, and in bind of
+// the Caddyfile kept/127.0.0.1.
+const keptNetwork = "kept"
+
+func init() {
+	caddy.RegisterNetwork(keptNetwork, listenKept)
+	caddyhttp.RegisterNetworkHTTP3(keptNetwork, "udp") // which Caddy keeps open
+}
+
+var (
+	keptLock    sync.Mutex
+	keptSockets = map[string]*keptSocket{} // by address
+)
+
+// keptSocket is one socket. A goroutine accepts its connections for the oldest
+// configuration that listens: a newer one may yet fail to start. It ends when
+// the last one closes its listener.
+type keptSocket struct {
+	address   string
+	socket    net.Listener
+	listeners []*keptListener // guarded by keptLock
+}
+
+// keptListener is a socket as one configuration has it.
+type keptListener struct {
+	socket   *keptSocket
+	accepted chan accepted
+	gone     chan struct{} // closed when it gets no more connections
+	once     sync.Once
+	closed   chan struct{}
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+func listenKept(ctx context.Context, _, host, portRange string, portOffset uint, config net.ListenConfig) (any, error) {
+	first, err := strconv.ParseUint(portRange, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s/%s: port %q: use one port", keptNetwork, host, portRange)
+	}
+	address := net.JoinHostPort(host, strconv.FormatUint(first+uint64(portOffset), 10))
+	keptLock.Lock()
+	defer keptLock.Unlock()
+	s := keptSockets[address]
+	if s == nil {
+		socket, err := config.Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		s = &keptSocket{address: address, socket: socket}
+		if first != 0 { // or each listener gets a port of its own
+			keptSockets[address] = s
+		}
+		defer func() { go s.run() }()
+	}
+	l := &keptListener{socket: s, accepted: make(chan accepted), gone: make(chan struct{}), closed: make(chan struct{})}
+	s.listeners = append(s.listeners, l)
+	return l, nil
+}
+
+// run hands connections over until the socket is closed.
+func (s *keptSocket) run() {
+	for {
+		conn, err := s.socket.Accept()
+		for handed := false; !handed; {
+			l := s.oldest()
+			if l == nil {
+				if err == nil {
+					conn.Close()
+				}
+				return
+			}
+			select {
+			case l.accepted <- accepted{conn, err}: // an error too: the server waits before it asks again
+				handed = true
+			case <-l.gone:
+			}
+		}
+	}
+}
+
+func (s *keptSocket) oldest() *keptListener {
+	keptLock.Lock()
+	defer keptLock.Unlock()
+	if len(s.listeners) == 0 {
+		return nil
+	}
+	return s.listeners[0]
+}
+
+// remove ends a listener's connections. The caller holds keptLock.
+func (s *keptSocket) remove(l *keptListener) error {
+	at := slices.Index(s.listeners, l)
+	if at < 0 {
+		return nil
+	}
+	s.listeners = slices.Delete(s.listeners, at, at+1)
+	close(l.gone)
+	if len(s.listeners) > 0 {
+		return nil
+	}
+	if keptSockets[s.address] == s {
+		delete(keptSockets, s.address)
+	}
+	return s.socket.Close()
+}
+
+func (l *keptListener) Accept() (net.Conn, error) {
+	select {
+	case a := <-l.accepted:
+		return a.conn, a.err
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *keptListener) Close() error {
+	err := net.ErrClosed
+	l.once.Do(func() {
+		close(l.closed)
+		keptLock.Lock()
+		defer keptLock.Unlock()
+		err = l.socket.remove(l)
+	})
+	return err
+}
+
+func (l *keptListener) Addr() net.Addr { return l.socket.socket.Addr() }
+
+// handOver is how a configuration makes way for the next one. net/http closes a
+// connection without an answer whose first request it reads while it stops, and
+// an idle one of HTTP/2 without a word. So before it stops, all further
+// connections go to the newest configuration; those that this one was given last
+// have a while to send their requests, and every answer in it asks its client to
+// use another connection.
+type handOver struct {
+	wait    time.Duration
+	leaving atomic.Bool
+}
+
+// Handle is called when the configuration is about to stop.
+func (h *handOver) Handle(context.Context, caddy.Event) error {
+	h.leaving.Store(true)
+	if retireAllButNewest() && !caddy.Exiting() {
+		time.Sleep(h.wait)
+	}
+	return nil
+}
+
+func retireAllButNewest() (some bool) {
+	keptLock.Lock()
+	defer keptLock.Unlock()
+	for _, s := range keptSockets {
+		for len(s.listeners) > 1 {
+			_ = s.remove(s.listeners[0]) // the socket stays open
+			some = true
+		}
+	}
+	return some
+}
