@@ -53,12 +53,17 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // required; see [Bucket.UnmarshalCaddyfile] for the former.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
-	return options(d, func(name, value string) error { return a.set(d, name, value) })
+	return options(d, func(name string) error {
+		if name == "bucket" {
+			return a.Bucket.UnmarshalCaddyfile(d)
+		}
+		return value(d, func(text string) error { return a.set(d, name, text) })
+	})
 }
 
-// options reads a block of options that have one value each, and nothing before
+// options reads a block of options, each of them there once, and nothing before
 // it on the line.
-func options(d *caddyfile.Dispenser, set func(name, value string) error) error {
+func options(d *caddyfile.Dispenser, read func(name string) error) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -69,21 +74,20 @@ func options(d *caddyfile.Dispenser, set func(name, value string) error) error {
 			return d.Errf("%s is there twice", name)
 		}
 		seen[name] = true
-		if name == "bucket" {
-			if err := a.Bucket.UnmarshalCaddyfile(d); err != nil {
-				return err
-			}
-			continue
-		}
-		var value string
-		if !d.Args(&value) || d.NextArg() {
-			return d.ArgErr()
-		}
-		if err := set(name, value); err != nil {
+		if err := read(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// value reads the one value of an option.
+func value(d *caddyfile.Dispenser, set func(text string) error) error {
+	var text string
+	if !d.Args(&text) || d.NextArg() {
+		return d.ArgErr()
+	}
+	return set(text)
 }
 
 func (a *App) set(d *caddyfile.Dispenser, name, value string) error {

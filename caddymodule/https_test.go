@@ -120,7 +120,7 @@ func TestHTTPSByEveryVersion(t *testing.T) {
 	b := newBucket(t)
 	big := strings.Repeat("0123456789abcdef", site.ChunkSize/8)
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home", "/big.bin": big})
-	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: b.dir}})
+	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}}})
 	addr := r.HTTPSAddr().String()
 	_, port, _ := net.SplitHostPort(addr)
 	for _, version := range []string{"HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
@@ -152,7 +152,7 @@ func TestNoHandshakeForWhatIsNotASite(t *testing.T) {
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
 	b.deploy("gone.localhost", "d1", nil)
 	b.putJSON(site.RouteKey("gone.localhost"), site.Route{Host: "gone.localhost", Project: "p1", Gone: true, Generation: 9})
-	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: b.dir}, MetricsListen: "127.0.0.1:0"})
+	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}}, MetricsListen: "127.0.0.1:0"})
 	for name, outcome := range map[string]string{
 		"b.localhost": "no_site", "gone.localhost": "no_site", "www.example.org": "no_site",
 		"a.a.localhost": "bad_name", "localhost": "bad_name", "": "bad_name",
@@ -173,7 +173,7 @@ func TestNoHandshakeForWhatIsNotASite(t *testing.T) {
 func TestHSTSIsSentOverHTTPSAlone(t *testing.T) {
 	b := newBucket(t)
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
-	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: b.dir, HSTS: day(365)}})
+	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, HSTS: day(365)}})
 	resp, _ := ask(t, browser(t, "HTTP/2.0", r.HTTPSAddr().String(), config), "https://a.localhost/", "")
 	if got := resp.Header.Get("Strict-Transport-Security"); got != "max-age=31536000" {
 		t.Errorf("over HTTPS: %q", got)
@@ -188,7 +188,7 @@ func TestHTTPIsSentOnToHTTPS(t *testing.T) {
 	b := newBucket(t)
 	for port, want := range map[int]string{443: "https://a.localhost/x%20y?q=1&r", 8443: "https://a.localhost:8443/x%20y?q=1&r"} {
 		t.Run(strconv.Itoa(port), func(t *testing.T) {
-			r, _ := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: b.dir}, HTTPS: caddymodule.HTTPS{RedirectPort: port}})
+			r, _ := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}}, HTTPS: caddymodule.HTTPS{RedirectPort: port}})
 			c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			resp, _ := ask(t, c, "http://"+r.Addr().String()+"/x%20y?q=1&r", "a.localhost:8001")
 			if got := resp.Header.Get("Location"); resp.StatusCode != 308 || got != want {

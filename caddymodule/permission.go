@@ -199,21 +199,25 @@ func update(ctx context.Context, storage certmagic.Storage, change func([]byte) 
 //	}
 func (p *Permission) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
-	return options(d, func(name, value string) error {
-		switch name {
-		case "per_minute":
-			return setCount(d, name, value, &p.PerMinute)
-		case "per_domain":
-			return setCount(d, name, value, &p.PerDomain)
-		case "per_week":
-			return setCount(d, name, value, &p.PerWeek)
-		case "previews_per_week":
-			return setCount(d, name, value, &p.PreviewsPerWeek)
-		case "retry":
-			return setDuration(d, name, value, &p.Retry)
-		}
-		return d.Errf("unknown option %q of the permission mini_vercel", name)
+	return options(d, func(name string) error {
+		return value(d, func(text string) error { return p.set(d, name, text) })
 	})
+}
+
+func (p *Permission) set(d *caddyfile.Dispenser, name, text string) error {
+	switch name {
+	case "per_minute":
+		return setCount(d, name, text, &p.PerMinute)
+	case "per_domain":
+		return setCount(d, name, text, &p.PerDomain)
+	case "per_week":
+		return setCount(d, name, text, &p.PerWeek)
+	case "previews_per_week":
+		return setCount(d, name, text, &p.PreviewsPerWeek)
+	case "retry":
+		return setDuration(d, name, text, &p.Retry)
+	}
+	return d.Errf("unknown option %q of the permission mini_vercel", name)
 }
 
 // Interface guards.
