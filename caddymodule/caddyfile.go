@@ -152,25 +152,30 @@ func setDuration(d *caddyfile.Dispenser, name, value string, into *caddy.Duratio
 	return nil
 }
 
-// parseDirective makes the handler of the directive, which takes no arguments:
-//
-//	mini_vercel [<matcher>]
+// parseDirective makes the handler of the directive.
+// See [Handler.UnmarshalCaddyfile] for the syntax.
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(Handler)
 	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
 
-// UnmarshalCaddyfile reads the directive, which has neither arguments nor a
-// block.
+// UnmarshalCaddyfile fills the handler from its directive:
+//
+//	mini_vercel [<matcher>] {
+//	    redirect_port <port>
+//	}
+//
+// What is the same for all handlers stands in the global option of that name.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	if d.NextBlock(0) {
-		return d.Errf("%s has no options here; they stand in the global option of that name", appID)
-	}
-	return nil
+	return options(d, func(name string) error {
+		return value(d, func(text string) error {
+			if name != "redirect_port" {
+				return d.Errf("%s has no option %q here; see the global option of that name for the others", appID, name)
+			}
+			return setCount(d, name, text, &h.RedirectPort)
+		})
+	})
 }
 
 // Interface guards.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
@@ -65,21 +66,53 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
-// TestTheRepositorysCaddyfile adapts the one that ships.
+// TestTheRepositorysCaddyfile adapts the one that ships, as production has it.
 func TestTheRepositorysCaddyfile(t *testing.T) {
 	content, err := os.ReadFile("../Caddyfile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("BUCKET_DIR", "/srv/bucket")
 	t.Setenv("EDGE_PORT", "8123")
-	got, err := adapt(string(content))
-	if err != nil {
-		t.Fatal(err)
+	t.Setenv("ACME_EMAIL", "ops@example.com")
+	t.Setenv("BASE_DOMAIN", "example.test")
+	for name, want := range map[string][]string{
+		"/dev/null": {
+			`"directory": "{env.BUCKET_DIR}"`, `"base_domain": "example.test"`, `"cache_memory": 268435456`, `":8123"`, `":443"`, `127.0.0.1:9464`,
+			`"redirect_port": 443`, `"ca": "https://acme-v02.api.letsencrypt.org/directory"`, `"email": "ops@example.com"`, `"module": "mini_vercel"`, `"on_demand": true`,
+		},
+		"../Caddyfile.wildcard": {`"*.example.test"`, `"name": "test"`, `"token": "{env.TOKEN}"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("EDGE_WILDCARD", name)
+			t.Setenv("EDGE_DNS", "test {env.TOKEN}")
+			got, err := adapt(string(content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range want {
+				if !strings.Contains(string(got), w) {
+					t.Errorf("%s is missing in\n%s", w, got)
+				}
+			}
+		})
 	}
-	for _, want := range []string{`"directory": "/srv/bucket"`, `"base_domain": "localhost"`, `"cache_memory": 268435456`, `127.0.0.1:8123`, `127.0.0.1:9464`, `"disabled": true`} {
-		if !strings.Contains(string(got), want) {
-			t.Errorf("%s is missing in\n%s", want, got)
-		}
+}
+
+// dnsProvider stands for a plug-in that xcaddy.sh builds in.
+type dnsProvider struct {
+	Token string `json:"token"`
+}
+
+func init() { caddy.RegisterModule(dnsProvider{}) }
+
+func (dnsProvider) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "dns.providers.test", New: func() caddy.Module { return new(dnsProvider) }}
+}
+
+func (p *dnsProvider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if !d.AllArgs(&p.Token) {
+		return d.ArgErr()
 	}
+	return nil
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/mini-vercel/mini-vercel/internal/edge"
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
 
 // Handler answers every request from the bucket that the app mini_vercel
-// follows. It has no settings, and nothing comes after it: a host or a path
-// that isn't there is its answer too.
+// follows. Nothing comes after it: a host or a path that isn't there is its
+// answer too. The sockets of its server stay open when the configuration changes.
 //
 // Who tries a protected host's password is told apart by the client's address as
 // Caddy knows it: behind proxies, set trusted_proxies in the server's options.
@@ -27,6 +28,11 @@ func init() { caddy.RegisterModule(Handler{}) }
 // front of it may set, add and delete headers, but must not change a value in
 // place.
 type Handler struct {
+	// Where requests over HTTP are sent on to instead of being answered: the port
+	// of the HTTPS addresses. The challenges of a CA are answered all the same.
+	// Default: they are answered.
+	RedirectPort int `json:"redirect_port,omitempty"`
+
 	shared  *shared
 	hsts    []string     // of answers over HTTPS; nil: none
 	leaving *atomic.Bool // set when the next configuration takes over
@@ -39,8 +45,11 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.mini_vercel", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision finds the app's edge.
+// Provision finds the app's edge, and has the server keep its sockets.
 func (h *Handler) Provision(ctx caddy.Context) error {
+	if h.RedirectPort < 0 || h.RedirectPort > 65535 {
+		return fmt.Errorf("the handler mini_vercel: redirect_port %d: use a port", h.RedirectPort)
+	}
 	app, err := ctx.App(appID)
 	if err != nil {
 		return fmt.Errorf("the handler mini_vercel needs the app mini_vercel: %w", err)
@@ -49,11 +58,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if age := time.Duration(app.(*App).HSTS); age > 0 {
 		h.hsts = []string{"max-age=" + strconv.FormatInt(int64(age/time.Second), 10)}
 	}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		keep(server)
+	}
 	return nil
 }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if h.RedirectPort != 0 && r.TLS == nil {
+		return redirectToHTTPS(w, r, h.RedirectPort)
+	}
 	e, err := h.shared.begin()
 	if err != nil {
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
@@ -80,6 +95,30 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		// HTTP; net/http takes it without a word.
 		panic(http.ErrAbortHandler)
 	}
+	return nil
+}
+
+// redirectToHTTPS asks for nothing: whether the host is one of ours, its handshake
+// says.
+func redirectToHTTPS(w http.ResponseWriter, r *http.Request, port int) error {
+	host, err := site.NormalHost(r.Host)
+	if err != nil {
+		return caddyhttp.Error(http.StatusBadRequest, err)
+	}
+	if port != 443 {
+		host += ":" + strconv.Itoa(port)
+	}
+	var q edge.Request
+	q.From(r)
+	if q.Path == "" || q.Path[0] != '/' { // OPTIONS *
+		q.Path = "/"
+	}
+	if q.Query != "" {
+		q.Query = "?" + q.Query
+	}
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Location", "https://"+host+q.Path+q.Query)
+	w.WriteHeader(http.StatusPermanentRedirect)
 	return nil
 }
 

@@ -43,11 +43,11 @@ func (h *HTTPS) configure(apps, servers map[string]any, httpListen string) error
 		return fmt.Errorf("serve HTTPS at %s: name a port", h.Listen)
 	}
 	servers["https"] = map[string]any{
-		"listen": []string{keptNetwork + "/" + h.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off,
+		"listen": []string{h.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off,
 		"tls_connection_policies": []any{map[string]any{}},
 	}
 	if h.RedirectPort != 0 {
-		servers["edge"].(map[string]any)["routes"] = handle(h.redirect())
+		servers["edge"].(map[string]any)["routes"] = handle(map[string]any{"handler": appID, "redirect_port": h.RedirectPort})
 	}
 	issuer := map[string]any{"module": "internal"}
 	if h.ACME != nil {
@@ -69,19 +69,6 @@ func (h *HTTPS) configure(apps, servers map[string]any, httpListen string) error
 		"policies":  []any{map[string]any{"on_demand": true, "issuers": []any{issuer}}},
 	}}
 	return nil
-}
-
-// redirect is a handler that sends a request on to HTTPS. Caddy answers the
-// challenges of a CA before.
-func (h *HTTPS) redirect() map[string]any {
-	host := "{http.request.host}"
-	if h.RedirectPort != 443 {
-		host += ":" + strconv.Itoa(h.RedirectPort)
-	}
-	return map[string]any{
-		"handler": "static_response", "status_code": 308, "close": true,
-		"headers": map[string]any{"Location": []string{"https://" + host + "{http.request.uri}"}},
-	}
 }
 
 // issuer is the CA as Caddy's configuration has it. Its challenges come to ports

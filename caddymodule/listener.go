@@ -14,16 +14,25 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// keptNetwork is TCP whose sockets stay open while configurations change. Caddy
-// itself opens a second socket for the same port and closes the first: what the
-// kernel has queued there is lost, and under load some clients get a reset. In
-// front of a server's address it is written kept/127.0.0.1:443, and in bind of
-// the Caddyfile kept/127.0.0.1.
+// keptNetwork is TCP whose sockets stay open while configurations change; every
+// server with our handler listens on it. Caddy itself opens a second socket for
+// the same port and closes the first: what the kernel has queued there is lost,
+// and under load some clients get a reset.
 const keptNetwork = "kept"
 
 func init() {
 	caddy.RegisterNetwork(keptNetwork, listenKept)
 	caddyhttp.RegisterNetworkHTTP3(keptNetwork, "udp") // which Caddy keeps open
+}
+
+// keep has a server listen on kept sockets where it would on those of TCP.
+func keep(server *caddyhttp.Server) {
+	for i, listen := range server.Listen {
+		network, host, port, err := caddy.SplitNetworkAddress(listen)
+		if err == nil && (network == "" || network == "tcp") {
+			server.Listen[i] = caddy.JoinNetworkAddress(keptNetwork, host, port)
+		}
+	}
 }
 
 var (

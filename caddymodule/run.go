@@ -48,12 +48,16 @@ func Config(o Options) ([]byte, error) {
 		o.GracePeriod = 10 * time.Second
 	}
 	servers := map[string]any{"edge": map[string]any{
-		"listen": []string{keptNetwork + "/" + o.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off, "protocols": []string{"h1"},
+		"listen": []string{o.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off, "protocols": []string{"h1"},
 	}}
 	if len(o.TrustedProxies) > 0 {
 		servers["edge"].(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": o.TrustedProxies}
 	}
 	if o.MetricsListen != "" {
+		if o.MetricsListen == o.Listen {
+			// Both on port 0: Caddy takes two equal addresses for one port.
+			o.MetricsListen = "tcp4/" + o.MetricsListen
+		}
 		servers["metrics"] = map[string]any{
 			"listen": []string{o.MetricsListen}, "automatic_https": off, "protocols": []string{"h1"},
 			"routes": []any{map[string]any{
