@@ -45,7 +45,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    poll_interval            <duration>
 //	    read_timeout             <duration>
 //	    unknown_hosts_per_second <count>
-//	    hsts                     <duration>|off
+//	    hsts                     <duration>
 //	    hand_over                <duration>
 //	}
 //
@@ -115,7 +115,7 @@ func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
 	case "hand_over":
 		return setDuration(d, name, value, &a.HandOver)
 	case "hsts":
-		if value == "off" {
+		if d, err := caddy.ParseDuration(value); err == nil && d == 0 {
 			return nil
 		}
 		return setDuration(d, name, value, &a.HSTS)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
@@ -22,7 +23,8 @@ type HTTPS struct {
 	// RedirectPort is the port of the HTTPS addresses that HTTP requests are sent
 	// on to. 0: HTTP is answered like HTTPS.
 	RedirectPort int
-	ACME         *ACME // none: an internal CA, which nobody trusts who was not told to
+	HSTS         time.Duration // as [App] has it
+	ACME         *ACME         // none: an internal CA, which nobody trusts who was not told to
 	Permission   Permission
 }
 

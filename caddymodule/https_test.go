@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
@@ -173,7 +172,7 @@ func TestNoHandshakeForWhatIsNotASite(t *testing.T) {
 func TestHSTSIsSentOverHTTPSAlone(t *testing.T) {
 	b := newBucket(t)
 	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
-	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, HSTS: day(365)}})
+	r, config := secure(t, caddymodule.Options{App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}}, HTTPS: caddymodule.HTTPS{HSTS: 365 * 24 * time.Hour}})
 	resp, _ := ask(t, browser(t, "HTTP/2.0", r.HTTPSAddr().String(), config), "https://a.localhost/", "")
 	if got := resp.Header.Get("Strict-Transport-Security"); got != "max-age=31536000" {
 		t.Errorf("over HTTPS: %q", got)
@@ -197,8 +196,6 @@ func TestHTTPIsSentOnToHTTPS(t *testing.T) {
 		})
 	}
 }
-
-func day(n int) caddy.Duration { return caddy.Duration(n) * caddy.Duration(24*time.Hour) }
 
 // fetch is ask for goroutines.
 func fetch(c *http.Client, url string) (status int, body string, err error) {

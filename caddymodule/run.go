@@ -66,6 +66,9 @@ func Config(o Options) ([]byte, error) {
 			}},
 		}
 	}
+	if o.HTTPS.HSTS != 0 {
+		o.App.HSTS = caddy.Duration(o.HTTPS.HSTS)
+	}
 	apps := map[string]any{
 		appID:  o.App,
 		"http": map[string]any{"servers": servers, "grace_period": caddy.Duration(o.GracePeriod)},

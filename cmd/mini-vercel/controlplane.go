@@ -52,7 +52,7 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 			if err != nil {
 				return err
 			}
-			if err := p.start(cmd.Context(), s.sitePort(s.EdgePort)); err != nil {
+			if err := p.start(cmd.Context(), s.sitePort(s.EdgePort, s.EdgeHTTPSPort)); err != nil {
 				return errors.Join(err, p.stop())
 			}
 			metrics, err := serveMetrics(s, p.collectors(), p.log)
@@ -62,7 +62,7 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 			if metrics != nil {
 				defer metrics.server.Close()
 			}
-			p.announce(cmd.OutOrStdout(), "")
+			p.announce(cmd.OutOrStdout(), "", "")
 			return errors.Join(wait(cmd.Context(), p.server.failed), p.stop())
 		},
 	}
@@ -275,12 +275,15 @@ func retention(d time.Duration) time.Duration {
 	return d
 }
 
-// sitePort is the port in the addresses of sites, for an edge on a port.
-func (s *Settings) sitePort(edge int) int {
-	if s.SitePort != 0 {
+// sitePort is the port in the addresses of sites, for an edge on two ports.
+func (s *Settings) sitePort(http, https int) int {
+	switch {
+	case s.SitePort != 0:
 		return s.SitePort
+	case s.SiteScheme == "https" && s.EdgeTLS != "off":
+		return https
 	}
-	return edge
+	return http
 }
 
 // siteURL is the address of a project's production host.

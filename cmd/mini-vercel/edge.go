@@ -48,7 +48,7 @@ func newEdgeCommand() *cobra.Command {
 			if err != nil {
 				return errors.Join(err, e.stop())
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The edge answers at %s for the bucket %s.\n", siteURL(s, "<project>", s.sitePort(e.port())), e.bucket)
+			fmt.Fprintf(cmd.OutOrStdout(), "The edge answers at %s for the bucket %s.\n", siteURL(s, "<project>", s.sitePort(e.ports())), e.bucket)
 			<-cmd.Context().Done()
 			if metrics != nil {
 				_ = metrics.server.Close() // scrapes can be cut
@@ -76,6 +76,10 @@ func startEdge(s *Settings, data string) (*edge, error) {
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
+	https, err := s.https()
+	if err != nil {
+		return nil, err
+	}
 	format := "console"
 	if s.LogFormat == "json" {
 		format = "json"
@@ -91,6 +95,7 @@ func startEdge(s *Settings, data string) (*edge, error) {
 	}
 	running, err := caddymodule.Start(caddymodule.Options{
 		Listen: net.JoinHostPort(s.Listen, strconv.Itoa(s.EdgePort)),
+		HTTPS:  https,
 		App: caddymodule.App{
 			Bucket:      bucket,
 			BaseDomain:  s.BaseDomain,
@@ -99,7 +104,7 @@ func startEdge(s *Settings, data string) (*edge, error) {
 			CacheRoutes: s.EdgeRoutes,
 		},
 		TrustedProxies: proxies,
-		DataDir:        filepath.Join(data, "caddy"),
+		DataDir:        caddyDir(data),
 		GracePeriod:    5 * time.Second,
 		LogFormat:      format,
 	})
@@ -127,7 +132,16 @@ func (e *edge) checkBucket(ctx context.Context, s *Settings) {
 	}
 }
 
-func (e *edge) port() int { return e.running.Addr().(*net.TCPAddr).Port }
+// caddyDir is where Caddy keeps certificates and what else it must.
+func caddyDir(data string) string { return filepath.Join(data, "caddy") }
+
+// ports are where it answers HTTP and HTTPS; the latter is 0 where it does not.
+func (e *edge) ports() (http, https int) {
+	if a := e.running.HTTPSAddr(); a != nil {
+		https = a.(*net.TCPAddr).Port
+	}
+	return e.running.Addr().(*net.TCPAddr).Port, https
+}
 
 // stop lets requests in flight end.
 func (e *edge) stop() error {

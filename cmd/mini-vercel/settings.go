@@ -27,8 +27,8 @@ type Settings struct {
 	EdgePort      int    `env:"EDGE_PORT" default:"8001" help:"Port of the edge. 0 takes a free one."`
 	BaseDomain    string `env:"BASE_DOMAIN" default:"localhost" help:"Domain below which every project gets its host. For tenants alone: use a domain of its own."`
 	PublicURL     string `env:"PUBLIC_URL" help:"Address of the dashboard and the API as browsers see it. Default: http://localhost:PORT."`
-	SitePort      int    `env:"SITE_PORT" help:"Port in the addresses of sites, where it is not EDGE_PORT (behind a proxy)."`
-	SiteScheme    string `env:"SITE_SCHEME" default:"http" help:"Scheme in the addresses of sites: http or https."`
+	SitePort      int    `env:"SITE_PORT" help:"Port in the addresses of sites, where it is not the edge's (behind a proxy)."`
+	SiteScheme    string `env:"SITE_SCHEME" help:"Scheme in the addresses of sites: http or https. Default: https where EDGE_TLS=acme, else http."`
 	MetricsAddr   string `env:"METRICS_ADDR" default:"127.0.0.1:9464" help:"Address of the Prometheus metrics; off turns them off."`
 	LogFormat     string `env:"LOG_FORMAT" default:"text" help:"Form of the log: text or json."`
 	LogLevel      string `env:"LOG_LEVEL" default:"info" help:"Least level that is logged: debug, info, warn or error."`
@@ -74,6 +74,13 @@ type Settings struct {
 	RateAttempt   int `env:"RATE_ATTEMPT" default:"1200" help:"Requests a minute for the token of one build."`
 	RateClaim     int `env:"RATE_CLAIM" default:"300" help:"Builds that begin a minute from one address."`
 	MaxStreams    int `env:"MAX_STREAMS" default:"100" help:"Streams of logs and changes that one user has open at once."`
+
+	EdgeTLS       string        `env:"EDGE_TLS" default:"off" help:"HTTPS of the edge: off, internal (by a CA of its own; up sets it) or acme (HTTP then redirects)."`
+	EdgeHTTPSPort int           `env:"EDGE_HTTPS_PORT" default:"8443" help:"Port of the edge for HTTPS, TCP and UDP. 0 takes a free one."`
+	EdgeHSTS      time.Duration `env:"EDGE_HSTS" default:"0s" help:"How long browsers are told to use nothing but HTTPS for a host. 0: they are not told."`
+	ACMEEmail     string        `env:"ACME_EMAIL" help:"Address that the CA may write to."`
+	ACMECA        string        `env:"ACME_CA" help:"Directory of the CA. Default: Let's Encrypt's."`
+	ACMECARoot    string        `env:"ACME_CA_ROOT" help:"File in PEM with the roots that the CA's own address is trusted by. Default: the system's."`
 
 	EdgeMemory int `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
 	EdgeRoutes int `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
@@ -122,6 +129,9 @@ func Load(environ []string) (*Settings, error) {
 			return nil, fmt.Errorf("%s is not a setting; did you mean %s?", name, near)
 		}
 	}
+	if s.EdgePort == 0 && env["EDGE_HTTPS_PORT"] == "" {
+		s.EdgeHTTPSPort = 0 // who wants any port wants no fixed one beside it
+	}
 	s.complete()
 	return s, s.Check()
 }
@@ -130,6 +140,12 @@ func Load(environ []string) (*Settings, error) {
 func (s *Settings) complete() {
 	if s.BuildCount == 0 {
 		s.BuildCount = runtime.NumCPU()
+	}
+	if s.SiteScheme == "" {
+		s.SiteScheme = "http"
+		if s.EdgeTLS == "acme" {
+			s.SiteScheme = "https"
+		}
 	}
 }
 
@@ -149,6 +165,7 @@ func (s *Settings) Check() error {
 		{"SIGNUP", s.Signup, []string{"invite", "open"}},
 		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "none"}},
 		{"SITE_SCHEME", s.SiteScheme, []string{"http", "https"}},
+		{"EDGE_TLS", s.EdgeTLS, []string{"off", "internal", "acme"}},
 	} {
 		if !slices.Contains(one.allowed, one.value) {
 			return fmt.Errorf("%s=%s: use %s", one.name, one.value, strings.Join(one.allowed, " or "))
@@ -164,7 +181,7 @@ func (s *Settings) Check() error {
 	if s.MaxFile >= 4096 {
 		return fmt.Errorf("MAX_FILE_MIB=%d: a file has less than 4096 MiB", s.MaxFile)
 	}
-	for name, port := range map[string]int{"PORT": s.Port, "EDGE_PORT": s.EdgePort, "SITE_PORT": s.SitePort} {
+	for name, port := range map[string]int{"PORT": s.Port, "EDGE_PORT": s.EdgePort, "EDGE_HTTPS_PORT": s.EdgeHTTPSPort, "SITE_PORT": s.SitePort} {
 		if port > 65535 {
 			return fmt.Errorf("%s=%d: a port is at most 65535", name, port)
 		}
@@ -187,6 +204,9 @@ func (s *Settings) Check() error {
 		return err
 	}
 	if err := s.checkBucket(); err != nil {
+		return err
+	}
+	if err := s.checkHTTPS(); err != nil {
 		return err
 	}
 	return s.checkPublicURL()

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,23 +12,31 @@ import (
 
 func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 	for name, env := range map[string][]string{
-		"PORT":               {"PORT=abc"},
-		"EDGE_PORT":          {"EDGE_PORT=65536"},
-		"BUILD_COUNT":        {"BUILD_COUNT=-1"},
-		"BUILD_MEMORY_MIB":   {"BUILD_MEMORY_MIB=0"},
-		"BUILD_TIMEOUT":      {"BUILD_TIMEOUT=5"},
-		"ALLOW_LOCAL_GIT":    {"ALLOW_LOCAL_GIT=maybe"},
-		"LOG_FORMAT":         {"LOG_FORMAT=xml"},
-		"SIGNUP":             {"SIGNUP=closed"},
-		"BASE_DOMAIN":        {"BASE_DOMAIN=https://example.com"},
-		"LISTEN":             {"LISTEN=example.com"},
-		"METRICS_ADDR":       {"METRICS_ADDR=9464"},
-		"TRUSTED_PROXIES":    {"TRUSTED_PROXIES=10.0.0.0/33"},
-		"PUBLIC_URL":         {"PUBLIC_URL=deploy.example.com"},
-		"MAX_FILE_MIB":       {"MAX_FILE_MIB=4096"},
-		"DATABASE_URL":       {"DATABASE_URL=postgres://localhost/x"},
-		"BUILD_SANDBOX":      {"BUILD_SANDBOX=yes"},
-		"PORT and EDGE_PORT": {"PORT=8001"},
+		"PORT":                          {"PORT=abc"},
+		"EDGE_PORT":                     {"EDGE_PORT=65536"},
+		"BUILD_COUNT":                   {"BUILD_COUNT=-1"},
+		"BUILD_MEMORY_MIB":              {"BUILD_MEMORY_MIB=0"},
+		"BUILD_TIMEOUT":                 {"BUILD_TIMEOUT=5"},
+		"ALLOW_LOCAL_GIT":               {"ALLOW_LOCAL_GIT=maybe"},
+		"LOG_FORMAT":                    {"LOG_FORMAT=xml"},
+		"SIGNUP":                        {"SIGNUP=closed"},
+		"BASE_DOMAIN":                   {"BASE_DOMAIN=https://example.com"},
+		"LISTEN":                        {"LISTEN=example.com"},
+		"METRICS_ADDR":                  {"METRICS_ADDR=9464"},
+		"TRUSTED_PROXIES":               {"TRUSTED_PROXIES=10.0.0.0/33"},
+		"PUBLIC_URL":                    {"PUBLIC_URL=deploy.example.com"},
+		"MAX_FILE_MIB":                  {"MAX_FILE_MIB=4096"},
+		"DATABASE_URL":                  {"DATABASE_URL=postgres://localhost/x"},
+		"BUILD_SANDBOX":                 {"BUILD_SANDBOX=yes"},
+		"PORT and EDGE_PORT":            {"PORT=8001"},
+		"EDGE_TLS":                      {"EDGE_TLS=on"},
+		"EDGE_HTTPS_PORT":               {"EDGE_HTTPS_PORT=65536"},
+		"EDGE_HSTS":                     {"EDGE_HSTS=999ms"},
+		"ACME_CA":                       {"ACME_CA=http://ca.example.com/dir"},
+		"SITE_SCHEME":                   {"SITE_SCHEME=ftp"},
+		"EDGE_PORT and EDGE_HTTPS_PORT": {"EDGE_TLS=internal", "EDGE_PORT=8443"},
+		"PORT and EDGE_HTTPS_PORT":      {"EDGE_TLS=internal", "PORT=8443"},
+		"BASE_DOMAIN=localhost":         {"EDGE_TLS=acme"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(env)
@@ -47,7 +58,7 @@ func TestSettingsDefaultsAndLimits(t *testing.T) {
 	if s.Port != 9000 || s.EdgePort != 8001 || s.BaseDomain != "localhost" || s.BuildCount < 1 || s.BuildTimeout != 30*time.Minute {
 		t.Fatalf("defaults: %+v", s)
 	}
-	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0"} {
+	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001"} {
 		if _, err := Load([]string{env}); err != nil {
 			t.Errorf("%s: %v", env, err)
 		}
@@ -107,5 +118,73 @@ func TestTheREADMEListsEverySetting(t *testing.T) {
 	}
 	if !strings.Contains(string(readme), table.String()) {
 		t.Fatal("the settings table of README.md is not current: put the output of `bin/mini-vercel config --table` there")
+	}
+}
+
+// TestAddressesOfSites are right for every way of serving them.
+func TestAddressesOfSites(t *testing.T) {
+	for name, tt := range map[string]struct {
+		env  []string
+		want string
+	}{
+		"HTTP":                     {nil, "http://x.localhost:8001"},
+		"by its own CA":            {[]string{"EDGE_TLS=internal"}, "http://x.localhost:8001"},
+		"by its own CA, on HTTPS":  {[]string{"EDGE_TLS=internal", "SITE_SCHEME=https"}, "https://x.localhost:8443"},
+		"ACME":                     {[]string{"EDGE_TLS=acme", "BASE_DOMAIN=sites.test"}, "https://x.sites.test:8443"},
+		"ACME on 443":              {[]string{"EDGE_TLS=acme", "BASE_DOMAIN=sites.test", "EDGE_PORT=80", "EDGE_HTTPS_PORT=443"}, "https://x.sites.test"},
+		"ACME behind mapped ports": {[]string{"EDGE_TLS=acme", "BASE_DOMAIN=sites.test", "SITE_PORT=443"}, "https://x.sites.test"},
+		"a proxy that ends TLS":    {[]string{"SITE_SCHEME=https", "SITE_PORT=443", "BASE_DOMAIN=sites.test"}, "https://x.sites.test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Load(tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := siteURL(s, "x", s.sitePort(s.EdgePort, s.EdgeHTTPSPort)); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestHTTPSOfTheEdge(t *testing.T) {
+	load := func(env ...string) *Settings {
+		t.Helper()
+		s, err := Load(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if h, err := load().https(); err != nil || h.Listen != "" {
+		t.Errorf("off by default: %+v %v", h, err)
+	}
+	// Who takes any port for HTTP gets any for HTTPS too.
+	h, err := load("EDGE_TLS=acme", "BASE_DOMAIN=sites.test", "EDGE_PORT=0", "ACME_EMAIL=ops@example.com", "EDGE_HSTS=1h").https()
+	if err != nil || h.ACME == nil || h.ACME.Email != "ops@example.com" || h.HSTS != time.Hour || strings.HasSuffix(h.Listen, ":8443") || strings.HasSuffix(h.Listen, ":0") {
+		t.Fatalf("%+v %v", h, err)
+	}
+	if _, port, _ := net.SplitHostPort(h.Listen); strconv.Itoa(h.RedirectPort) != port {
+		t.Errorf("redirects to %d, listens at %s", h.RedirectPort, h.Listen)
+	}
+	if h, err = load("EDGE_TLS=acme", "BASE_DOMAIN=sites.test", "EDGE_PORT=0", "SITE_PORT=443").https(); err != nil || h.RedirectPort != 443 {
+		t.Errorf("behind mapped ports: %+v %v", h, err)
+	}
+
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0") // HTTP/3's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	env := fmt.Sprintf("EDGE_HTTPS_PORT=%d", taken.LocalAddr().(*net.UDPAddr).Port)
+	if h, err := load("EDGE_TLS=internal", env).https(); err != nil || h.Listen != "" {
+		t.Errorf("the port is taken, and nobody asked for it: %+v %v", h, err)
+	}
+	if _, err := load("EDGE_TLS=acme", "BASE_DOMAIN=sites.test", env).https(); err == nil || !strings.Contains(err.Error(), "EDGE_HTTPS_PORT") {
+		t.Errorf("the port is taken: %v", err)
+	}
+	t.Setenv("EDGE_HTTPS_PORT", strings.TrimPrefix(env, "EDGE_HTTPS_PORT="))
+	if _, err := load("EDGE_TLS=internal", env).https(); err == nil || !strings.Contains(err.Error(), "EDGE_HTTPS_PORT") {
+		t.Errorf("the port is taken, and was asked for: %v", err)
 	}
 }

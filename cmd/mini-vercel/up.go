@@ -57,7 +57,7 @@ one process, on the embedded parts in the data directory. Ctrl-C stops all of
 it; builds that are running go back into the queue and run again at the next
 start.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.settings(cmd, "ALLOW_LOCAL_GIT=1")
+			s, err := f.settings(cmd, "ALLOW_LOCAL_GIT=1", "EDGE_TLS=internal")
 			if err != nil {
 				return err
 			}
@@ -90,7 +90,8 @@ func up(ctx context.Context, s *Settings, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
-	sitePort := s.sitePort(e.port())
+	httpPort, httpsPort := e.ports()
+	sitePort := s.sitePort(httpPort, httpsPort)
 	if err := p.start(ctx, sitePort); err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func up(ctx context.Context, s *Settings, stdout, stderr io.Writer) (err error) 
 	for _, warning := range isolation.Warnings {
 		fmt.Fprintln(stderr, "Warning: "+warning)
 	}
-	p.announce(stdout, siteURL(s, "<project>", sitePort))
+	p.announce(stdout, siteURL(s, "<project>", sitePort), ownHTTPS(s, httpsPort, dir.path))
 	err = wait(ctx, p.server.failed)
 	fmt.Fprintln(stderr, "Stopping: builds that are running go back into the queue.")
 	return err
@@ -134,12 +135,15 @@ func (p *controlPlane) keepCredentials(ctx context.Context) error {
 }
 
 // announce prints where everything is and what to do next.
-func (p *controlPlane) announce(w io.Writer, sites string) {
+func (p *controlPlane) announce(w io.Writer, sites, ownHTTPS string) {
 	public := p.publicURL.String()
 	fmt.Fprintf(w, "Mini-Vercel %s is running on %s.\n\n", version, p.dir.path)
 	fmt.Fprintf(w, "  Dashboard  %s/dashboard/\n", public)
 	if sites != "" {
 		fmt.Fprintf(w, "  Sites      %s\n", sites)
+	}
+	if ownHTTPS != "" {
+		fmt.Fprintf(w, "             %s\n", ownHTTPS)
 	}
 	if p.setup != "" {
 		fmt.Fprintf(w, "  Set up     %s/dashboard/signup#code=%s\n             (makes your account; good once)\n", public, p.setup)
