@@ -1,9 +1,10 @@
 #!/bin/sh
 # Builds bin/caddy: Caddy with this repository's module inside, for edges that
 # run Caddy itself instead of `mini-vercel edge`. The Caddyfile beside this
-# script is its configuration. More plug-ins can be named as xcaddy does:
+# script is its configuration. Arguments are more plug-ins, each with a version
+# behind an @ where it is not to be the newest:
 #
-#   ./xcaddy.sh --with github.com/caddy-dns/cloudflare
+#   ./xcaddy.sh github.com/caddy-dns/cloudflare
 set -eu
 cd "$(dirname "$0")"
 
@@ -18,9 +19,19 @@ case $proxy in
 esac
 GOPROXY=$(printf %s "$proxy" | sed 's/,off$/|off/') ; export GOPROXY
 
+for plugin; do # each moves from the front of the arguments to their end
+  case $plugin in
+    -*) echo "xcaddy.sh: $plugin is not a plug-in: name Go packages, such as github.com/caddy-dns/cloudflare" >&2; exit 2 ;;
+  esac
+  shift
+  set -- "$@" --with "$plugin"
+done
+
 mkdir -p bin
 go tool xcaddy build "$caddy_version" --output bin/caddy \
   --with github.com/mini-vercel/mini-vercel/caddymodule@v0.0.0 \
   --replace "github.com/mini-vercel/mini-vercel=$PWD" "$@"
-bin/caddy list-modules | grep -q '^http.handlers.mini_vercel$'
+for module in http.handlers.mini_vercel tls.permission.mini_vercel; do
+  bin/caddy list-modules | grep -q "^$module\$"
+done
 echo "bin/caddy $(bin/caddy version)"
