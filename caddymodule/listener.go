@@ -56,6 +56,20 @@ type keptListener struct {
 	gone     chan struct{} // closed when it gets no more connections
 	once     sync.Once
 	closed   chan struct{}
+	open     int           // connections that it was given, guarded by keptLock
+	drained  chan struct{} // closed when it is gone and none is open
+}
+
+// keptConn tells its listener when it is closed.
+type keptConn struct {
+	*net.TCPConn
+	listener *keptListener
+	once     sync.Once
+}
+
+func (c *keptConn) Close() error {
+	c.once.Do(c.listener.lost)
+	return c.TCPConn.Close()
 }
 
 type accepted struct {
@@ -83,7 +97,7 @@ func listenKept(ctx context.Context, _, host, portRange string, portOffset uint,
 		}
 		defer func() { go s.run() }()
 	}
-	l := &keptListener{socket: s, accepted: make(chan accepted), gone: make(chan struct{}), closed: make(chan struct{})}
+	l := &keptListener{socket: s, accepted: make(chan accepted), gone: make(chan struct{}), closed: make(chan struct{}), drained: make(chan struct{})}
 	s.listeners = append(s.listeners, l)
 	return l, nil
 }
@@ -93,7 +107,7 @@ func (s *keptSocket) run() {
 	for {
 		conn, err := s.socket.Accept()
 		for handed := false; !handed; {
-			l := s.oldest()
+			l := s.oldest(err == nil)
 			if l == nil {
 				if err == nil {
 					conn.Close()
@@ -104,18 +118,26 @@ func (s *keptSocket) run() {
 			case l.accepted <- accepted{conn, err}: // an error too: the server waits before it asks again
 				handed = true
 			case <-l.gone:
+				if err == nil {
+					l.lost()
+				}
 			}
 		}
 	}
 }
 
-func (s *keptSocket) oldest() *keptListener {
+// oldest returns who gets the next connection; nil where nobody listens.
+func (s *keptSocket) oldest(connection bool) *keptListener {
 	keptLock.Lock()
 	defer keptLock.Unlock()
 	if len(s.listeners) == 0 {
 		return nil
 	}
-	return s.listeners[0]
+	l := s.listeners[0]
+	if connection {
+		l.open++
+	}
+	return l
 }
 
 // remove ends a listener's connections. The caller holds keptLock.
@@ -126,6 +148,9 @@ func (s *keptSocket) remove(l *keptListener) error {
 	}
 	s.listeners = slices.Delete(s.listeners, at, at+1)
 	close(l.gone)
+	if l.open == 0 {
+		close(l.drained)
+	}
 	if len(s.listeners) > 0 {
 		return nil
 	}
@@ -135,10 +160,24 @@ func (s *keptSocket) remove(l *keptListener) error {
 	return s.socket.Close()
 }
 
+// lost counts a connection out.
+func (l *keptListener) lost() {
+	keptLock.Lock()
+	defer keptLock.Unlock()
+	l.open--
+	if l.open == 0 && !slices.Contains(l.socket.listeners, l) {
+		close(l.drained)
+	}
+}
+
 func (l *keptListener) Accept() (net.Conn, error) {
 	select {
 	case a := <-l.accepted:
-		return a.conn, a.err
+		tcp, ok := a.conn.(*net.TCPConn)
+		if !ok {
+			return a.conn, a.err
+		}
+		return &keptConn{TCPConn: tcp, listener: l}, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
@@ -171,20 +210,30 @@ type handOver struct {
 // Handle is called when the configuration is about to stop.
 func (h *handOver) Handle(context.Context, caddy.Event) error {
 	h.leaving.Store(true)
-	if retireAllButNewest() && !caddy.Exiting() {
-		time.Sleep(h.wait)
+	retired := retireAllButNewest()
+	if caddy.Exiting() {
+		return nil
+	}
+	timeout := time.NewTimer(h.wait)
+	defer timeout.Stop()
+	for _, l := range retired {
+		select {
+		case <-l.drained:
+		case <-timeout.C:
+			return nil
+		}
 	}
 	return nil
 }
 
-func retireAllButNewest() (some bool) {
+func retireAllButNewest() (retired []*keptListener) {
 	keptLock.Lock()
 	defer keptLock.Unlock()
 	for _, s := range keptSockets {
 		for len(s.listeners) > 1 {
+			retired = append(retired, s.listeners[0])
 			_ = s.remove(s.listeners[0]) // the socket stays open
-			some = true
 		}
 	}
-	return some
+	return retired
 }

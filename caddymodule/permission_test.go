@@ -48,7 +48,7 @@ func TestBudgetsAreKeptInTheStorage(t *testing.T) {
 			Listen: local(port), ACME: &caddymodule.ACME{Directory: directory},
 			Permission: caddymodule.Permission{PerMinute: 2, PerDomain: 2, PerWeek: 9},
 		},
-		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "sites.test", StateDir: t.TempDir(), HandOver: soon},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "sites.test", StateDir: t.TempDir()},
 	}
 	r := startIn(t, dir, o)
 	metrics := r.MetricsAddr().String()

@@ -17,8 +17,9 @@ import (
 	"github.com/mini-vercel/mini-vercel/caddymodule"
 )
 
-// soon is enough for clients on the same machine to send their first request.
-const soon = caddy.Duration(50 * time.Millisecond)
+// patient waits for as long as clients that ask all the time need to move over,
+// however busy the machine is.
+const patient = caddy.Duration(20 * time.Second)
 
 // TestReloadsUnderLoadDropNothing reloads while clients ask by every version of
 // HTTP: nobody gets an error, the caches and certificates stay, and nothing is
@@ -31,7 +32,7 @@ func TestReloadsUnderLoadDropNothing(t *testing.T) {
 	o := caddymodule.Options{
 		Listen: local(ports[0]), MetricsListen: "127.0.0.1:0", DataDir: dir,
 		HTTPS: caddymodule.HTTPS{Listen: local(ports[1])},
-		App:   caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir(), HandOver: soon},
+		App:   caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir(), HandOver: patient},
 	}
 	startIn(t, dir, o)
 	config := trust(t, dir)
@@ -106,7 +107,7 @@ func TestReloadsLeaveNoGoroutine(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
 	o := caddymodule.Options{
 		Listen: "127.0.0.1:0", DataDir: dir, HTTPS: caddymodule.HTTPS{Listen: local(port)},
-		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir(), HandOver: soon},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir(), HandOver: patient},
 	}
 	startIn(t, dir, o)
 	config := trust(t, dir)
@@ -136,7 +137,7 @@ func TestABadConfigurationLeavesHTTPSAsItWas(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
 	o := caddymodule.Options{
 		Listen: "127.0.0.1:0", DataDir: dir, HTTPS: caddymodule.HTTPS{Listen: local(port)},
-		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir(), HandOver: soon},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir(), HandOver: patient},
 	}
 	startIn(t, dir, o)
 	config := trust(t, dir)
@@ -179,7 +180,7 @@ func TestTheWildcardCertificateCoversHostsBelowTheBaseDomain(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
 	o := caddymodule.Options{
 		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", DataDir: dir, HTTPS: caddymodule.HTTPS{Listen: local(port)},
-		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "sites.test", StateDir: t.TempDir(), HandOver: soon},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "sites.test", StateDir: t.TempDir(), HandOver: patient},
 	}
 	startIn(t, dir, o)
 	addrs := load(t, o, func(config map[string]any) {

@@ -50,9 +50,6 @@ func Config(o Options) ([]byte, error) {
 	servers := map[string]any{"edge": map[string]any{
 		"listen": []string{o.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off, "protocols": []string{"h1"},
 	}}
-	if len(o.TrustedProxies) > 0 {
-		servers["edge"].(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": o.TrustedProxies}
-	}
 	if o.MetricsListen != "" {
 		if o.MetricsListen == o.Listen {
 			// Both on port 0: Caddy takes two equal addresses for one port.
@@ -76,6 +73,11 @@ func Config(o Options) ([]byte, error) {
 	if o.HTTPS.Listen != "" {
 		if err := o.HTTPS.configure(apps, servers, o.Listen); err != nil {
 			return nil, err
+		}
+	}
+	if len(o.TrustedProxies) > 0 {
+		for _, server := range servers {
+			server.(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": o.TrustedProxies}
 		}
 	}
 	config := map[string]any{

@@ -49,24 +49,6 @@ func (s *certStore) rules(l edge.CertLimits) *edge.CertRules {
 	}
 }
 
-// clock is a time that a test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 func newClock() *clock { return &clock{now: time.Unix(1_800_000_000, 0)} }
 
 func (c *clock) option(config *edge.Config) { config.Now = c.Now }
