@@ -1,6 +1,8 @@
 package controlplane
 
 import (
+	"crypto/x509"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -18,6 +20,25 @@ type Config struct {
 	SitePort   int
 	// PublicURL is the address at which builders reach this control plane.
 	PublicURL string
+
+	// OwnHosts are names of the platform, such as the dashboard's: they and what
+	// is below them can't be custom domains.
+	OwnHosts []string
+
+	// DNSResolver is the host:port of the resolver that is asked about custom
+	// domains. Default: the system's.
+	DNSResolver string
+	// EdgeCNAME is the name that custom domains are aliases of. Default: the
+	// project's own host below BaseDomain.
+	EdgeCNAME string
+	// EdgeAddresses are the edges', for domains that can't be aliases. Default:
+	// those are told to be aliases all the same, as many DNS providers can.
+	EdgeAddresses []netip.Addr
+	// MaxDomains is how many domains a project has. Default: 50.
+	MaxDomains int
+	// CertificateRoots are the issuers that browsers trust. Default: the
+	// system's.
+	CertificateRoots *x509.CertPool
 
 	// MasterKey is 32 random bytes. Attempt tokens are recomputed from it, and
 	// what is secret is encrypted with keys that are derived from it.
@@ -68,6 +89,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxBuilds, runtime.NumCPU())
 	set(&c.MaxProjectBuilds, 1)
 	set(&c.MaxDetections, 4)
+	set(&c.MaxDomains, 50)
 	set(&c.PreviewRetention, 30*24*time.Hour)
 	set(&c.ProductionRetention, -1)
 	set(&c.FailedRetention, 30*24*time.Hour)

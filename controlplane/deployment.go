@@ -79,7 +79,7 @@ type PhaseTimes struct {
 type Host struct {
 	Host string `json:"host"`
 	URL  string `json:"url"`
-	Role string `json:"role"` // production, branch or deployment
+	Role string `json:"role"` // production, domain, branch or deployment
 }
 
 // Warning says what was left out of a deployment, and why.

@@ -16,6 +16,8 @@
 //	publish.go      ready, in one transaction; hosts.go: which hosts it takes
 //	publisher.go    its routes written, the change log appended: it is live
 //	promote.go      production given by a person; resumed
+//	domains.go      custom domains; domaincheck.go: what DNS says of them
+//	domainstate.go  verified, missing, stopped; domainroute.go: their hosts
 //	removal.go      removed; sweeper.go, collect.go: expired, its bytes freed
 //
 // No transaction waits for anything but the database. What reads the bucket to

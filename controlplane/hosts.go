@@ -55,7 +55,7 @@ func (h *HostRow) take(deployment string, now time.Time, noGrace bool) {
 // entomb gives a host up: it is answered 410 for ever, or until its name is
 // taken anew.
 func entomb(tx Tx, h *HostRow, now time.Time) (err error) {
-	h.Gone, h.Deployment, h.Previous, h.TakenSeq = true, "", nil, 0
+	h.Gone, h.Deployment, h.Previous, h.RedirectTo, h.TakenSeq = true, "", nil, "", 0
 	h.ProtectedUntil = now.Add(nameProtection)
 	if h.Generation, err = tx.Next(CounterGeneration, 1); err != nil {
 		return err
@@ -66,7 +66,7 @@ func entomb(tx Tx, h *HostRow, now time.Time) (err error) {
 // takeHosts gives a deployment that became ready the hosts that are its due:
 // its own; its branch's and production, each only if it was created after the
 // one that last took it. A pinned production stays.
-func (s *Service) takeHosts(tx Tx, p *ProjectRow, d *DeploymentRow, now time.Time) error {
+func (s *Service) takeHosts(tx Tx, n *notes, p *ProjectRow, d *DeploymentRow, now time.Time) error {
 	own := site.DeploymentHost(d.HostID, p.SubDomain, s.config.BaseDomain)
 	if err := s.saveHost(tx, p, own, RoleDeployment, func(h *HostRow) bool { h.Deployment = d.ID; return true }); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (s *Service) takeHosts(tx Tx, p *ProjectRow, d *DeploymentRow, now time.Tim
 	if d.Environment != site.Production || p.Pinned {
 		return nil
 	}
-	return s.saveHost(tx, p, s.productionHost(p.SubDomain), RoleProduction, newer)
+	return s.saveProduction(tx, n, p, newer)
 }
 
 // renameHosts moves all hosts of a project below another subdomain; the old
@@ -104,7 +104,7 @@ func (s *Service) renameHosts(tx Tx, p *ProjectRow, subDomain string) error {
 	}
 	p.SubDomain = subDomain
 	for _, old := range hosts {
-		if old.Gone {
+		if old.Gone || old.Role == RoleDomain {
 			continue
 		}
 		name := s.productionHost(subDomain)

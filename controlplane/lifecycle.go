@@ -31,13 +31,14 @@ func (s *Service) Start(ctx context.Context) error {
 	s.spawn(func() { s.runPublisher(work) })
 	s.spawn(func() { s.runDispatcher(work) })
 	s.spawn(func() { s.runSweeper(work) })
+	s.spawn(func() { s.runDomains(work) })
 	return nil
 }
 
 // takeOver drops the leases of control planes that can't run any more.
 func (s *Service) takeOver(ctx context.Context) error {
 	return s.store.Update(ctx, func(tx Tx) error {
-		return errors.Join(tx.DropLease(publisherLease, ""), tx.DropLease(sweeperLease, ""))
+		return errors.Join(tx.DropLease(publisherLease, ""), tx.DropLease(sweeperLease, ""), tx.DropLease(domainsLease, ""))
 	})
 }
 
@@ -83,7 +84,7 @@ func (s *Service) giveBack(ctx context.Context) error {
 		}
 	}
 	return s.store.Update(ctx, func(tx Tx) error {
-		return errors.Join(tx.DropLease(publisherLease, s.holder), tx.DropLease(sweeperLease, s.holder))
+		return errors.Join(tx.DropLease(publisherLease, s.holder), tx.DropLease(sweeperLease, s.holder), tx.DropLease(domainsLease, s.holder))
 	})
 }
 

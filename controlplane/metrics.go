@@ -5,17 +5,24 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mini-vercel/mini-vercel/internal/dnslookup"
 )
 
 // metrics are what the control plane measures of its own work.
 type metrics struct {
-	ended     *prometheus.CounterVec
-	phases    *prometheus.HistogramVec
-	live      prometheus.Histogram
-	waited    prometheus.Histogram
-	lost      prometheus.Counter
-	written   prometheus.Counter
-	failures  *prometheus.CounterVec
+	ended    *prometheus.CounterVec
+	phases   *prometheus.HistogramVec
+	live     prometheus.Histogram
+	waited   prometheus.Histogram
+	lost     prometheus.Counter
+	written  prometheus.Counter
+	failures *prometheus.CounterVec
+
+	domainChecks      *prometheus.CounterVec
+	certificateChecks *prometheus.CounterVec
+	lookups           *prometheus.HistogramVec
+
 	lines     prometheus.Counter
 	cut       prometheus.Counter
 	collected []prometheus.Collector
@@ -45,6 +52,16 @@ func newMetrics(s *Service) *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "work_failures_total", Help: "Rounds of work in the background that failed, by work.",
 		}, []string{"work"}),
+		domainChecks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "domain_checks_total", Help: "Looks at the DNS records of domains, by result: good, gone or unknown.",
+		}, []string{"result"}),
+		certificateChecks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "certificate_checks_total", Help: "Looks at the certificates of domains, by state.",
+		}, []string{"state"}),
+		lookups: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricsPrefix + "dns_lookup_duration_seconds", Help: "Time of one question to the DNS resolver, by result.",
+			Buckets: []float64{.001, .005, .02, .05, .1, .25, .5, 1, 2},
+		}, []string{"result"}),
 		lines: counter("log_lines_total", "Lines that were taken into logs."),
 		cut:   counter("logs_cut_total", "Logs that reached their limit."),
 	}
@@ -52,7 +69,7 @@ func newMetrics(s *Service) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, f)
 	}
 	m.collected = []prometheus.Collector{
-		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut,
+		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups,
 		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
 		gauge("queued", "Deployments that wait for a builder; -1: the database does not answer.", s.queueLength),
 	}
@@ -61,6 +78,10 @@ func newMetrics(s *Service) *metrics {
 
 // Collectors returns what to register with a Prometheus registry.
 func (s *Service) Collectors() []prometheus.Collector { return s.metrics.collected }
+
+func (m *metrics) observeLookup(o dnslookup.Outcome, took time.Duration) {
+	m.lookups.WithLabelValues(string(o)).Observe(took.Seconds())
+}
 
 func (s *Service) queueLength() float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

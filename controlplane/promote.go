@@ -26,7 +26,7 @@ func (s *Service) Promote(ctx context.Context, p Principal, id string, in Promot
 			return err
 		}
 		pinned := newest != nil && newest.Seq > d.Seq
-		err = s.saveHost(tx, project, s.productionHost(project.SubDomain), RoleProduction, func(h *HostRow) bool {
+		err = s.saveProduction(tx, n, project, func(h *HostRow) bool {
 			pinned = pinned || h.TakenSeq > d.Seq
 			h.TakenSeq = max(h.TakenSeq, d.Seq)
 			h.take(d.ID, now, in.NoGrace)
@@ -65,7 +65,7 @@ func (s *Service) ResumeProject(ctx context.Context, p Principal, id string) (*P
 		n.publish = true
 		n.deployments = append(n.deployments, newest)
 		now := s.now()
-		return s.saveHost(tx, project, s.productionHost(project.SubDomain), RoleProduction, func(h *HostRow) bool {
+		return s.saveProduction(tx, n, project, func(h *HostRow) bool {
 			h.TakenSeq = max(h.TakenSeq, newest.Seq)
 			if h.Deployment == newest.ID {
 				return false

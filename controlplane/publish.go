@@ -104,7 +104,7 @@ func (s *Service) setReady(tx Tx, n *notes, p *ProjectRow, d *DeploymentRow, m *
 	if err != nil {
 		return err
 	}
-	if err := s.takeHosts(tx, p, d, now); err != nil {
+	if err := s.takeHosts(tx, n, p, d, now); err != nil {
 		return err
 	}
 	n.deployments = append(n.deployments, d)

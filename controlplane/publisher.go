@@ -189,7 +189,7 @@ func (p *publisher) note(ctx context.Context, hosts []*HostRow, projects []*Proj
 func (p *publisher) writeRoute(ctx context.Context, h *HostRow, now time.Time) error {
 	route := site.Route{Host: h.Host, Project: h.ProjectID, Generation: h.Generation, PublishedAt: now, Gone: h.Gone}
 	if !h.Gone {
-		route.Deployment, route.Environment, route.Previous = h.Deployment, environmentOf(h.Role), h.Previous
+		route.Deployment, route.Environment, route.Previous, route.RedirectTo = h.Deployment, environmentOf(h.Role), h.Previous, h.RedirectTo
 	}
 	err := p.write(ctx, site.RouteKey(h.Host), h.Generation, route)
 	if ahead := (*aheadError)(nil); errors.As(err, &ahead) {

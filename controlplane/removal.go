@@ -94,7 +94,7 @@ func (s *Service) removeFrom(tx Tx, p *ProjectRow, h *HostRow, d *DeploymentRow,
 			h.Previous = slices.DeleteFunc(h.Previous, names)
 			return true
 		})
-	case h.Role == RoleProduction:
+	case h.Role == RoleProduction, h.Role == RoleDomain:
 		return Errorf(CodeConflict, "The deployment is in production: promote another one first.")
 	case h.Role == RoleBranch:
 		next, err := tx.NewestReady(p.ID, h.Branch)
@@ -149,8 +149,11 @@ func (s *Service) DeleteProject(ctx context.Context, p Principal, id string) err
 				return err
 			}
 		}
+		if err := tx.DeleteDomains(project.ID); err != nil {
+			return err
+		}
 		// Its name is free for the owner at once.
-		project.State, project.SubDomain = projectDeleted, "deleted-"+project.ID
+		project.State, project.SubDomain, project.CustomDomain = projectDeleted, "deleted-"+project.ID, ""
 		project.UpdatedAt, project.CollectAt = now, now
 		n.projects, n.publish, n.queued = append(n.projects, project), true, true
 		if err := dirtyProject(tx, project); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/dnslookup"
 )
 
 // Service is the control plane: every rule about projects and deployments is
@@ -31,6 +32,8 @@ type Service struct {
 	lines     *lineHub
 	meters    *logMeters
 	builders  *builderSet
+	dns       *dnslookup.Resolver
+	checking  chan struct{} // holds one element for each look at a domain
 	decoding  chan struct{} // holds one element for each manifest that is taken in
 
 	wakeDispatcher chan struct{}
@@ -68,6 +71,7 @@ func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Ru
 		lines:     newLineHub(),
 		meters:    newLogMeters(),
 		builders:  newBuilderSet(),
+		checking:  make(chan struct{}, checksAtOnce),
 		decoding:  make(chan struct{}, 4),
 
 		wakeDispatcher: make(chan struct{}, 1),
@@ -76,6 +80,7 @@ func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Ru
 		stopped:        make(chan struct{}),
 	}
 	s.metrics = newMetrics(s)
+	s.dns = dnslookup.New(s.config.DNSResolver, s.metrics.observeLookup)
 	return s
 }
 

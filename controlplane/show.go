@@ -1,8 +1,10 @@
 package controlplane
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -29,7 +31,7 @@ func (s *Service) showProject(row *ProjectRow) *Project {
 	if row.Protection != nil {
 		p.Access = &ProjectAccess{Scope: row.Protection.Scope}
 	}
-	p.URL = s.siteURL(s.productionHost(p.SubDomain))
+	p.URL = s.siteURL(cmp.Or(p.CustomDomain, s.productionHost(p.SubDomain)))
 	return &p
 }
 
@@ -113,7 +115,10 @@ func (s *Service) showDeployments(tx Tx, rows []*DeploymentRow) ([]*Deployment, 
 	if err != nil {
 		return nil, err
 	}
-	for _, role := range []Role{RoleProduction, RoleBranch, RoleDeployment} {
+	if err := primaryFirst(tx, hosts); err != nil {
+		return nil, err
+	}
+	for _, role := range []Role{RoleDomain, RoleProduction, RoleBranch, RoleDeployment} {
 		for _, h := range hosts {
 			d := byID[h.Deployment]
 			if h.Role != role {
@@ -121,7 +126,7 @@ func (s *Service) showDeployments(tx Tx, rows []*DeploymentRow) ([]*Deployment, 
 			}
 			url := s.siteURL(h.Host)
 			d.Hosts = append(d.Hosts, Host{Host: h.Host, URL: url, Role: string(role)})
-			if d.URL == "" {
+			if d.URL == "" && h.RedirectTo == "" {
 				d.URL = url
 			}
 			switch role {
@@ -135,6 +140,31 @@ func (s *Service) showDeployments(tx Tx, rows []*DeploymentRow) ([]*Deployment, 
 	return out, nil
 }
 
+// primaryFirst puts the domain that a project is shown with before its others.
+func primaryFirst(tx Tx, hosts []*HostRow) error {
+	primary := map[string]string{} // by project
+	for _, h := range hosts {
+		if _, known := primary[h.ProjectID]; known || h.Role != RoleDomain {
+			continue
+		}
+		p, err := tx.Project(h.ProjectID)
+		if err != nil {
+			return err
+		}
+		primary[h.ProjectID] = p.CustomDomain
+	}
+	slices.SortStableFunc(hosts, func(a, b *HostRow) int {
+		rank := func(h *HostRow) int {
+			if h.Role == RoleDomain && primary[h.ProjectID] == h.Host {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Compare(rank(a), rank(b))
+	})
+	return nil
+}
+
 // showDeployment makes of a row what people see, with its hosts.
 func (s *Service) showDeployment(tx Tx, row *DeploymentRow) (*Deployment, error) {
 	shown, err := s.showDeployments(tx, []*DeploymentRow{row})
@@ -144,11 +174,11 @@ func (s *Service) showDeployment(tx Tx, row *DeploymentRow) (*Deployment, error)
 	return shown[0], nil
 }
 
-// environmentOf is what a host's route says: only the project's own host is
-// production, so that previews are neither indexed nor open where they are
+// environmentOf is what a host's route says: only the project's own host and its
+// domains are production, so that previews are neither indexed nor open where they are
 // protected.
 func environmentOf(role Role) site.Environment {
-	if role == RoleProduction {
+	if role == RoleProduction || role == RoleDomain {
 		return site.Production
 	}
 	return site.Preview

@@ -36,6 +36,7 @@ type Tx interface {
 	WorkRows
 	AccountRows
 	EnvVarRows
+	DomainRows
 }
 
 // ProjectRows are the projects.
@@ -189,6 +190,7 @@ const (
 	RoleProduction Role = "production"
 	RoleBranch     Role = "branch"
 	RoleDeployment Role = "deployment"
+	RoleDomain     Role = "domain" // a custom domain; it leads where production does
 )
 
 // HostRow is one host, for ever: a host that is given up becomes a tombstone.
@@ -200,12 +202,47 @@ type HostRow struct {
 	Branch         string
 	Deployment     string
 	Previous       []site.Previous
-	TakenSeq       int64 // order of the newest deployment that took it by itself
+	RedirectTo     string // another host that answers instead
+	TakenSeq       int64  // order of the newest deployment that took it by itself
 	Gone           bool
 	ProtectedUntil time.Time // of a tombstone: for its former owner
 	Generation     int64
 	Published      int64 // the generation that stands in the bucket
 	PublishedAt    time.Time
+}
+
+// DomainRows are the custom domains. Two projects may claim one host, but one
+// alone can have it verified.
+type DomainRows interface {
+	InsertDomain(*DomainRow) error
+	// SaveDomain writes every column that can change.
+	SaveDomain(*DomainRow) error
+	Domain(project, host string) (*DomainRow, error)
+	// Domains lists a project's domains, oldest first.
+	Domains(project string) ([]*DomainRow, error)
+	// VerifiedDomain returns the domain of the project that has it verified.
+	VerifiedDomain(host string) (*DomainRow, error)
+	// DueDomains lists domains whose next check has come, longest first.
+	DueDomains(now time.Time, limit int) ([]*DomainRow, error)
+	DeleteDomain(project, host string) error
+	// DeleteDomains removes all domains of a project.
+	DeleteDomains(project string) error
+}
+
+// DomainRow is a project's claim on a host, verified or not.
+type DomainRow struct {
+	ProjectID    string
+	Host         string
+	Token        string // what its TXT record says
+	RedirectTo   string // another domain of the project
+	CreatedAt    time.Time
+	VerifiedAt   time.Time
+	MissingSince time.Time // of a verified one
+	StoppedAt    time.Time // likewise
+	CheckedAt    time.Time
+	NextCheck    time.Time
+	Failures     int         // looks in a row that found nothing out
+	Records      []DNSRecord // as they were seen last
 }
 
 // WorkRows are what control planes share their work by.

@@ -18,6 +18,7 @@ func hostColumns(h *controlplane.HostRow) []column {
 		{"branch", &h.Branch},
 		{"deployment_id", &h.Deployment},
 		{"previous", document{&h.Previous}},
+		{"redirect_to", &h.RedirectTo},
 		{"taken_seq", &h.TakenSeq},
 		{"gone", flag{&h.Gone}},
 		{"protected_until", instant{&h.ProtectedUntil}},

@@ -180,7 +180,7 @@ func testMarkAllDirty(t *testing.T, s *suite) {
 func testHostFields(t *testing.T, s *suite) {
 	h := &controlplane.HostRow{
 		Host: "h.example.test", ProjectID: "p", UserID: "u", Role: controlplane.RoleBranch, Branch: "b", Deployment: "d",
-		Previous: []site.Previous{{Deployment: "e", Until: s.now.Truncate(time.Microsecond)}}, TakenSeq: 3, Gone: true, ProtectedUntil: s.now, Generation: 4, Published: 2, PublishedAt: s.now.Add(time.Second),
+		Previous: []site.Previous{{Deployment: "e", Until: s.now.Truncate(time.Microsecond)}}, RedirectTo: "r.example.test", TakenSeq: 3, Gone: true, ProtectedUntil: s.now, Generation: 4, Published: 2, PublishedAt: s.now.Add(time.Second),
 	}
 	for range 2 { // inserted, then replaced
 		s.update(func(tx controlplane.Tx) error { return tx.SaveHost(h) })
