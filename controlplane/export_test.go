@@ -27,3 +27,9 @@ func (s *Service) SweepOnce(ctx context.Context) error {
 
 // Collect frees what a project no longer needs.
 func (s *Service) Collect(ctx context.Context, project string) error { return s.collect(ctx, project) }
+
+// CheckDomainsOnce does one round of looks at domains, as in the background.
+func (s *Service) CheckDomainsOnce(ctx context.Context) error {
+	_, err := s.checkDomainsOnce(ctx)
+	return err
+}

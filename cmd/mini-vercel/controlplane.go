@@ -160,11 +160,20 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		return err
 	}
 	p.bucket.prepareUploads(ctx, p.publicURL, p.log)
+	addresses, err := s.edgeAddresses()
+	if err != nil {
+		return err
+	}
 	p.service = controlplane.New(controlplane.Config{
 		BaseDomain:       s.BaseDomain,
 		SiteScheme:       s.SiteScheme,
 		SitePort:         sitePort,
 		PublicURL:        p.reachedAt("127.0.0.1"),
+		OwnHosts:         []string{p.publicURL.Hostname()},
+		DNSResolver:      s.DNSResolver,
+		EdgeCNAME:        s.EdgeCNAME,
+		EdgeAddresses:    addresses,
+		MaxDomains:       s.MaxDomains,
 		MasterKey:        key,
 		Limits:           s.limits(),
 		MaxBuilds:        s.BuildCount,

@@ -43,6 +43,11 @@ type Settings struct {
 	R2AccessKeyID     string `env:"R2_ACCESS_KEY_ID" secret:"true" help:"Id of the bucket's access key; an edge's may be read-only. Default: what the AWS SDK finds."`
 	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
 
+	DNSResolver   string `env:"DNS_RESOLVER" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
+	EdgeCNAME     string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
+	EdgeAddresses string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
+	MaxDomains    int    `env:"MAX_DOMAINS" default:"50" help:"Custom domains of one project."`
+
 	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, none does without."`
 	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores."`
 	BuildPerProject int    `env:"BUILD_COUNT_PER_PROJECT" default:"1" help:"Builds at once for one project."`
@@ -69,7 +74,7 @@ type Settings struct {
 	RateSignIn    int `env:"RATE_SIGN_IN" default:"10" help:"Sign-ins a minute for one address."`
 	RateDeploy    int `env:"RATE_DEPLOY" default:"10" help:"Deploys a minute for one user."`
 	RateLogs      int `env:"RATE_LOGS" default:"60" help:"Requests for logs a minute for one user."`
-	RateSensitive int `env:"RATE_SENSITIVE" default:"5" help:"Sensitive operations a minute for one user: tokens, delete, promote."`
+	RateSensitive int `env:"RATE_SENSITIVE" default:"5" help:"Sensitive operations a minute for one user: tokens, delete, promote, domains."`
 	RateDetect    int `env:"RATE_DETECT" default:"30" help:"Looks at a repository a minute for one user."`
 	RateAttempt   int `env:"RATE_ATTEMPT" default:"1200" help:"Requests a minute for the token of one build."`
 	RateClaim     int `env:"RATE_CLAIM" default:"300" help:"Builds that begin a minute from one address."`
@@ -171,7 +176,7 @@ func (s *Settings) Check() error {
 			return fmt.Errorf("%s=%s: use %s", one.name, one.value, strings.Join(one.allowed, " or "))
 		}
 	}
-	for name, value := range map[string]int{"BUILD_COUNT": s.BuildCount, "BUILD_COUNT_PER_PROJECT": s.BuildPerProject, "BUILD_MEMORY_MIB": s.BuildMemory, "MAX_FILES": s.MaxFiles,
+	for name, value := range map[string]int{"BUILD_COUNT": s.BuildCount, "BUILD_COUNT_PER_PROJECT": s.BuildPerProject, "BUILD_MEMORY_MIB": s.BuildMemory, "MAX_FILES": s.MaxFiles, "MAX_DOMAINS": s.MaxDomains,
 		"RATE_GENERAL": s.RateGeneral, "RATE_SIGN_IN": s.RateSignIn, "RATE_DEPLOY": s.RateDeploy, "RATE_LOGS": s.RateLogs, "RATE_SENSITIVE": s.RateSensitive,
 		"RATE_DETECT": s.RateDetect, "RATE_ATTEMPT": s.RateAttempt, "RATE_CLAIM": s.RateClaim, "MAX_STREAMS": s.MaxStreams} {
 		if value == 0 {
@@ -209,7 +214,42 @@ func (s *Settings) Check() error {
 	if err := s.checkHTTPS(); err != nil {
 		return err
 	}
+	if err := s.checkDomains(); err != nil {
+		return err
+	}
 	return s.checkPublicURL()
+}
+
+// checkDomains checks what custom domains are compared with.
+func (s *Settings) checkDomains() error {
+	if s.DNSResolver != "" {
+		if _, err := netip.ParseAddrPort(s.DNSResolver); err != nil {
+			return fmt.Errorf("DNS_RESOLVER=%s: use address:port, such as 127.0.0.1:53 or [::1]:53", s.DNSResolver)
+		}
+	}
+	if s.EdgeCNAME != "" {
+		if host, err := site.NormalHost(s.EdgeCNAME); err != nil || host != s.EdgeCNAME {
+			return fmt.Errorf("EDGE_CNAME=%s: use a domain name in lower case", s.EdgeCNAME)
+		}
+	}
+	_, err := s.edgeAddresses()
+	return err
+}
+
+// edgeAddresses parses EDGE_ADDRESSES.
+func (s *Settings) edgeAddresses() ([]netip.Addr, error) {
+	var out []netip.Addr
+	for part := range strings.SplitSeq(s.EdgeAddresses, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		addr, err := netip.ParseAddr(part)
+		if err != nil {
+			return nil, fmt.Errorf("EDGE_ADDRESSES=%s: %q is not an IP address", s.EdgeAddresses, part)
+		}
+		out = append(out, addr.Unmap())
+	}
+	return out, nil
 }
 
 // checkPublicURL refuses a dashboard below the domain of the tenants: they

@@ -37,6 +37,10 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"EDGE_PORT and EDGE_HTTPS_PORT": {"EDGE_TLS=internal", "EDGE_PORT=8443"},
 		"PORT and EDGE_HTTPS_PORT":      {"EDGE_TLS=internal", "PORT=8443"},
 		"BASE_DOMAIN=localhost":         {"EDGE_TLS=acme"},
+		"DNS_RESOLVER":                  {"DNS_RESOLVER=dns.example.com"},
+		"EDGE_CNAME":                    {"EDGE_CNAME=Edge.example.com"},
+		"EDGE_ADDRESSES":                {"EDGE_ADDRESSES=192.0.2.1, example.com"},
+		"MAX_DOMAINS":                   {"MAX_DOMAINS=0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(env)
@@ -58,7 +62,7 @@ func TestSettingsDefaultsAndLimits(t *testing.T) {
 	if s.Port != 9000 || s.EdgePort != 8001 || s.BaseDomain != "localhost" || s.BuildCount < 1 || s.BuildTimeout != 30*time.Minute {
 		t.Fatalf("defaults: %+v", s)
 	}
-	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001"} {
+	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001"} {
 		if _, err := Load([]string{env}); err != nil {
 			t.Errorf("%s: %v", env, err)
 		}

@@ -137,13 +137,14 @@ func newAPI(o Options) *API {
 	a.registerProjects()
 	a.registerEnvVars()
 	a.registerAccess()
+	a.registerDomains()
 	a.registerDeployments()
 	a.registerUploads()
 	a.registerLogs()
 	a.registerChanges()
 	a.registerAttempts()
 	schemas := a.huma.OpenAPI().Components.Schemas
-	enumerate(schemas, "Host", "role", controlplane.RoleProduction, controlplane.RoleBranch, controlplane.RoleDeployment)
+	enumerate(schemas, "Host", "role", controlplane.RoleProduction, controlplane.RoleDomain, controlplane.RoleBranch, controlplane.RoleDeployment)
 	enumerate(schemas, "Change", "type", "project", "deployment")
 	return a
 }
@@ -155,6 +156,7 @@ Bodies are JSON in camelCase, times are RFC 3339 in UTC. Errors are problems by 
 var tags = []*huma.Tag{
 	{Name: "Accounts", Description: "Sign up, in and out; API tokens; invitations."},
 	{Name: "Projects", Description: "Sites, their settings and environment variables."},
+	{Name: "Domains", Description: "Custom hostnames: the DNS records that they need, and how those stand."},
 	{Name: "Deployments", Description: "What was deployed, and how it went."},
 	{Name: "Uploads", Description: "How files become a deployment: ask what is known, hand in the manifest, upload what is missing, publish."},
 	{Name: "Builders", Description: "What builders call, with a token of their one attempt."},

@@ -17,6 +17,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/dnslookup/dnstest"
 )
 
 // clock is a time that tests move.
@@ -50,6 +51,7 @@ type plane struct {
 	accounts *controlplane.Accounts
 	server   *httptest.Server
 	runner   *runner
+	dns      *dnstest.Server
 	log      *lockedBuffer
 	setup    string // the code
 	draining chan struct{}
@@ -81,6 +83,8 @@ func newPlane(t testing.TB, options ...option) *plane {
 		BaseDomain: "example.test", PublicURL: publicURL, MasterKey: bytes.Repeat([]byte{7}, 32), Now: p.clock.Now,
 		MaxBuilds: 2, Exclusive: true, AllowLocalGit: true, DrainTime: 10 * time.Millisecond,
 	}
+	p.dns = dnstest.Start(t)
+	p.config.DNSResolver = p.dns.Addr
 	p.accountConfig = controlplane.AccountsConfig{Now: p.clock.Now}
 	for _, o := range options {
 		o(p)

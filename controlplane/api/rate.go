@@ -35,7 +35,7 @@ type Rates struct {
 	Deploy    int // 10
 	Logs      int // 60; a stream counts once
 	Detect    int // 30: looks at a repository
-	Sensitive int // 5: tokens, invitations, delete, promote
+	Sensitive int // 5: tokens, invitations, delete, promote, domains
 	Claim     int // 300, by address: builders of one machine share it
 	Attempt   int // 1,200, for each attempt of a builder
 

@@ -18,6 +18,9 @@ func newRegistry() huma.Registry {
 	alias[controlplane.Kind, kindSchema](r)
 	alias[controlplane.Scope, scopeSchema](r)
 	alias[controlplane.Role, roleSchema](r)
+	alias[controlplane.DomainState, domainStateSchema](r)
+	alias[controlplane.RecordState, recordStateSchema](r)
+	alias[controlplane.CertificateState, certificateStateSchema](r)
 	alias[site.Environment, environmentSchema](r)
 	alias[site.Phase, phaseSchema](r)
 	alias[site.Stream, streamSchema](r)
@@ -57,18 +60,21 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 type (
-	statusSchema       string
-	kindSchema         string
-	scopeSchema        string
-	roleSchema         string
-	environmentSchema  string
-	phaseSchema        string
-	streamSchema       string
-	projectStateSchema string
-	accessScopeSchema  string
-	htmlHandlingSchema string
-	notFoundSchema     string
-	hashSchema         string
+	statusSchema           string
+	kindSchema             string
+	scopeSchema            string
+	roleSchema             string
+	domainStateSchema      string
+	recordStateSchema      string
+	certificateStateSchema string
+	environmentSchema      string
+	phaseSchema            string
+	streamSchema           string
+	projectStateSchema     string
+	accessScopeSchema      string
+	htmlHandlingSchema     string
+	notFoundSchema         string
+	hashSchema             string
 )
 
 func (statusSchema) Schema(huma.Registry) *huma.Schema {
@@ -85,7 +91,19 @@ func (scopeSchema) Schema(huma.Registry) *huma.Schema {
 }
 
 func (roleSchema) Schema(huma.Registry) *huma.Schema {
-	return enum(controlplane.RoleProduction, controlplane.RoleBranch, controlplane.RoleDeployment)
+	return enum(controlplane.RoleProduction, controlplane.RoleDomain, controlplane.RoleBranch, controlplane.RoleDeployment)
+}
+
+func (domainStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(controlplane.DomainStates...)
+}
+
+func (recordStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(controlplane.RecordStates...)
+}
+
+func (certificateStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(controlplane.CertificateStates...)
 }
 
 func (environmentSchema) Schema(huma.Registry) *huma.Schema {

@@ -50,11 +50,13 @@ func (p *plane) operations() []operation {
 		}
 	}
 	slices.SortFunc(out, func(a, b operation) int { return strings.Compare(a.Path+a.Method, b.Path+b.Method) })
-	if len(out) < 45 {
+	if len(out) < 50 {
 		p.t.Fatalf("only %d operations", len(out))
 	}
 	return out
 }
+
+const walkedDomain = "www.customer.test"
 
 // target is what the operations are called on.
 type target struct{ project, deployment, attempt, token string }
@@ -69,7 +71,7 @@ func (o operation) path(t target) string {
 	case strings.HasPrefix(o.Path, "/tokens"):
 		id = t.token
 	}
-	return strings.NewReplacer("{id}", id, "{projectId}", t.project, "{deployment}", t.deployment, "{key}", "NAME").Replace(o.Path)
+	return strings.NewReplacer("{id}", id, "{projectId}", t.project, "{deployment}", t.deployment, "{key}", "NAME", "{host}", walkedDomain).Replace(o.Path)
 }
 
 // body is a body that passes validation.
@@ -81,6 +83,8 @@ func (o operation) body(t target) any {
 		return map[string]any{"name": "renamed"}
 	case "detect":
 		return map[string]any{"gitURL": "ftp://nowhere"}
+	case "addDomain":
+		return map[string]any{"host": "other.customer.test"}
 	case "putEnvVar":
 		return map[string]any{"value": "1"}
 	case "setAccess":
@@ -137,6 +141,7 @@ func newTarget(t *testing.T, owner *client) (target, *client, *site.Job) {
 	project := owner.project("walked")
 	ready := owner.deployFolder(project.ID, "<h1>walked</h1>")
 	owner.do("PUT", "/projects/"+project.ID+"/env/NAME", map[string]any{"value": "1"}).is(http.StatusOK)
+	owner.do("POST", "/projects/"+project.ID+"/domains", map[string]any{"host": walkedDomain}).is(http.StatusCreated)
 	var token api.NewToken
 	owner.do("POST", "/tokens", map[string]string{"name": "x", "scope": "read"}).is(http.StatusCreated).into(&token)
 	_, builder, job := owner.build(project.ID)
@@ -178,7 +183,7 @@ func (p *plane) seesNothing(t *testing.T, owner, other *client) {
 			t.Errorf("%s tells another's from a missing one:\n%s%s", o.ID, a, b)
 		}
 	})
-	if visited < 22 {
+	if visited < 27 {
 		t.Errorf("only %d operations visited", visited)
 	}
 	// Nothing of it happened, and no list has it.

@@ -505,6 +505,71 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '/projects/{id}/domains': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * A project's domains, oldest first
+     * @description Each with the DNS records to set, as they were seen last.
+     */
+    get: operations['listDomains']
+    put?: never
+    /**
+     * Add a domain
+     * @description The answer names the DNS records to set; they are looked up at once, and then in the background. A domain that another project has verified is refused with 409, unless its TXT record says that it is this project's now.
+     */
+    post: operations['addDomain']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/projects/{id}/domains/{host}': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * A domain, looked up now
+     * @description DNS is asked, unless it was within two seconds, and an edge for the certificate. A domain whose records are right is verified by that.
+     */
+    get: operations['getDomain']
+    put?: never
+    post?: never
+    /**
+     * Remove a domain
+     * @description It answers 410 from then on, as does a domain that redirects to it, which is removed with it.
+     */
+    delete: operations['removeDomain']
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/projects/{id}/domains/{host}/verify': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /** Check a domain's records now */
+    post: operations['verifyDomain']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/projects/{id}/env': {
     parameters: {
       query?: never
@@ -776,6 +841,14 @@ export interface components {
       /** Format: date-time */
       time: string
     }
+    Certificate: {
+      detail: string
+      /** Format: date-time */
+      expiresAt?: string
+      issuer?: string
+      /** @enum {string} */
+      state: 'off' | 'waiting' | 'valid' | 'untrusted' | 'none' | 'unknown'
+    }
     Change: {
       deleted?: boolean
       deployment?: string
@@ -797,6 +870,15 @@ export interface components {
     Credentials: {
       password: string
       username?: string
+    }
+    DNSRecord: {
+      detail?: string
+      name: string
+      seen: string[]
+      /** @enum {string} */
+      state: 'unchecked' | 'found' | 'missing' | 'wrong' | 'failed'
+      type: string
+      value: string
     }
     DeployInputBody: {
       /** @description The production branch where it is left out. */
@@ -873,6 +955,38 @@ export interface components {
       outputDirectory: string
       packageManager?: string
       rootDirectories?: string[]
+    }
+    Domain: {
+      certificate?: components['schemas']['Certificate']
+      /** Format: date-time */
+      checkedAt?: string
+      /** Format: date-time */
+      createdAt: string
+      detail: string
+      host: string
+      /** Format: date-time */
+      missingSince?: string
+      /** Format: date-time */
+      nextCheckAt?: string
+      primary: boolean
+      records: components['schemas']['DNSRecord'][]
+      redirectTo?: string
+      /** @enum {string} */
+      state: 'pending' | 'active' | 'missing' | 'stopped'
+      /** Format: date-time */
+      stoppedAt?: string
+      /** Format: date-time */
+      stopsAt?: string
+      unicode: string
+      url: string
+      /** Format: date-time */
+      verifiedAt?: string
+    }
+    DomainBody: {
+      /** @description Such as www.example.com; names beyond ASCII are converted. */
+      host: string
+      /** @description Adds the other one of example.com and www.example.com too, which then redirects to this one. */
+      redirectOther?: boolean
     }
     EnvVar: {
       environments: ('production' | 'preview')[]
@@ -951,7 +1065,7 @@ export interface components {
     Host: {
       host: string
       /** @enum {string} */
-      role: 'production' | 'branch' | 'deployment'
+      role: 'production' | 'domain' | 'branch' | 'deployment'
       url: string
     }
     Invitation: {
@@ -1082,6 +1196,11 @@ export interface components {
     }
     PageDeployment: {
       items: components['schemas']['Deployment'][]
+      /** @description The cursor of the next page; none: this is the last. */
+      next?: string
+    }
+    PageDomain: {
+      items: components['schemas']['Domain'][]
       /** @description The cursor of the next page; none: this is the last. */
       next?: string
     }
@@ -2436,6 +2555,166 @@ export interface operations {
         }
         content: {
           'application/json': components['schemas']['KnownResponse']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  listDomains: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['PageDomain']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  addDomain: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+      }
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DomainBody']
+      }
+    }
+    responses: {
+      /** @description Created */
+      201: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Domain']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  getDomain: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+        host: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Domain']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  removeDomain: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+        host: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description No Content */
+      204: {
+        headers: {
+          [name: string]: unknown
+        }
+        content?: never
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  verifyDomain: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        id: string
+        host: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Domain']
         }
       }
       /** @description Error */
