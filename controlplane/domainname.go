@@ -51,21 +51,21 @@ func (s *Service) checkDomain(field, host string) error {
 	suffix, _ := publicsuffix.PublicSuffix(host)
 	switch {
 	case top == host:
-		return Invalid(field, "%s is a single word: give a whole domain, such as www.example.com.", host)
+		return Invalid(field, "The name %s is a single word: give a whole domain, such as www.example.com.", host)
 	case strings.Trim(top, "0123456789") == "":
 		return Invalid(field, "No domain ends with a number.")
 	case len(domainPrefix+host) > site.MaxHostLength:
 		return Invalid(field, "The domain is too long: its TXT record at %s… would not fit.", domainPrefix)
 	case atOrBelow(host, s.config.BaseDomain):
-		return Invalid(field, "%s is below %s, where the platform gives out the names: change the project's subdomain instead.", host, s.config.BaseDomain)
+		return Invalid(field, "The name %s is below %s, where the platform gives out the names: change the project's subdomain instead.", host, s.config.BaseDomain)
 	case s.config.EdgeCNAME != "" && atOrBelow(host, s.config.EdgeCNAME):
-		return Invalid(field, "%s is the platform's own.", host)
+		return Invalid(field, "The name %s is the platform's own.", host)
 	case suffix == host:
-		return Invalid(field, "%s is a public suffix, below which others have their domains: give one of those.", host)
+		return Invalid(field, "The name %s is a public suffix, below which others have their domains: give one of those.", host)
 	}
 	for _, own := range s.config.OwnHosts {
 		if atOrBelow(host, own) {
-			return Invalid(field, "%s is the platform's own address.", host)
+			return Invalid(field, "The name %s is the platform's own address.", host)
 		}
 	}
 	for _, special := range specialDomains {

@@ -175,7 +175,7 @@ func (s *Service) mayClaim(ctx context.Context, p Principal, project, host strin
 	if failed := (*dnslookup.Error)(nil); errors.As(err, &failed) && !failed.Absent() {
 		why = " (" + failed.Sentence() + ")"
 	}
-	return Errorf(CodeConflict, "%s is verified by %s. Remove it there; or, to prove that it is this project's now, set the TXT record of %s to %q, remove every other text there, and add the domain again.%s",
+	return Errorf(CodeConflict, "The domain %s is verified by %s. Remove it there; or, to prove that it is this project's now, set the TXT record of %s to %q, remove every other text there, and add the domain again.%s",
 		host, theirs, domainPrefix+host, token, why)
 }
 

@@ -224,3 +224,81 @@ export const tokens = [
   },
   { id: 't2', name: 'CI of the blog', scope: 'deploy', createdAt: at(8 * 24 * 60 * minute) },
 ]
+
+export function domain(host, over = {}) {
+  const apex = host.split('.').length === 2
+  const record = (type, name, value, rest) => ({ type, name, value, seen: [], ...rest })
+  const missing = { state: 'missing', detail: 'There is no such record.' }
+  return {
+    host,
+    unicode: host,
+    url: `https://${host}`,
+    state: 'pending',
+    detail:
+      'Set these records where the domain’s DNS is managed. They are looked up again by themselves.',
+    primary: false,
+    records: [
+      record('TXT', `_mini-vercel.${host}`, '3f9a51c0dd4e7b12a86c5502f1e97b3d', missing),
+      apex
+        ? record('A', host, '192.0.2.10', missing)
+        : record('CNAME', host, 'shop.example.dev', {
+            seen: ['parking.registrar.example'],
+            state: 'wrong',
+            detail: 'It leads elsewhere.',
+          }),
+    ],
+    certificate: {
+      state: 'waiting',
+      detail: 'An edge gets a certificate when the domain is verified.',
+    },
+    createdAt: at(60 * minute),
+    checkedAt: at(10_000),
+    ...over,
+  }
+}
+const found = (one) => ({
+  ...one,
+  records: one.records.map(({ detail: _, ...rest }) => ({
+    ...rest,
+    seen: [rest.value],
+    state: 'found',
+  })),
+})
+export const domains = [
+  domain('www.shop.example'),
+  found(
+    domain('xn--bcher-kva.example', {
+      unicode: 'bücher.example',
+      state: 'active',
+      primary: true,
+      detail: 'The domain leads to this project.',
+      verifiedAt: at(50 * minute),
+      certificate: {
+        state: 'valid',
+        issuer: 'Let’s Encrypt',
+        expiresAt: at(-60 * 24 * 60 * minute),
+        detail: 'Browsers trust the certificate. The edges renew it by themselves.',
+      },
+    }),
+  ),
+  found(
+    domain('www.xn--bcher-kva.example', {
+      unicode: 'www.bücher.example',
+      redirectTo: 'xn--bcher-kva.example',
+      state: 'active',
+      detail: 'Visitors are redirected to bücher.example.',
+    }),
+  ),
+  domain('old.shop.example', {
+    state: 'missing',
+    detail:
+      'The records of this domain are gone. Set them again, or the domain stops answering a week after they went.',
+    missingSince: at(2 * 24 * 60 * minute),
+    stopsAt: at(-5 * 24 * 60 * minute),
+  }),
+  domain('very-old.shop.example', {
+    state: 'stopped',
+    detail:
+      'The records of this domain were gone for a week, so it no longer answers. It comes back by itself when they are right again.',
+  }),
+]

@@ -2,7 +2,17 @@
 //   node mock/server.mjs & npm run dev      (MOCK=empty: nothing there yet)
 import { createServer } from 'node:http'
 
-import { at, deployment, deployments, env, project, projects, tokens } from './data.mjs'
+import {
+  at,
+  deployment,
+  deployments,
+  domain,
+  domains,
+  env,
+  project,
+  projects,
+  tokens,
+} from './data.mjs'
 import { history, live } from './log.mjs'
 
 const port = Number(process.env.PORT ?? 9000)
@@ -47,6 +57,11 @@ function change(d) {
   })
   for (const response of listeners) response.write(`event: change\ndata: ${data}\n\n`)
 }
+
+const looked = (host) => ({
+  ...domains.find((one) => one.host === host),
+  checkedAt: new Date().toISOString(),
+})
 
 const problem = (status, detail, errors) => ({
   status,
@@ -145,6 +160,37 @@ const routes = [
     '/projects/:key/env/:name',
     ({ name }) => (
       env.splice(env.findIndex(({ key }) => key === name) >>> 0, 1),
+      ok(undefined, 204)
+    ),
+  ],
+  ['GET', '/projects/:key/domains', () => ok({ items: empty ? [] : domains })],
+  [
+    'POST',
+    '/projects/:key/domains',
+    ({ body }) =>
+      body.host.includes('://')
+        ? problem(422, 'Some fields are not valid.', [
+            {
+              field: 'host',
+              message: 'Give the name alone, without https:// and path, such as www.example.com.',
+            },
+          ])
+        : (domains.push(domain(body.host)), ok(domains.at(-1), 201)),
+  ],
+  ['GET', '/projects/:key/domains/:host', ({ host }) => ok(looked(host))],
+  [
+    'POST',
+    '/projects/:key/domains/:host/verify',
+    async ({ host }) => {
+      await new Promise((resolve) => setTimeout(resolve, 900))
+      return ok(looked(host))
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:key/domains/:host',
+    ({ host }) => (
+      domains.splice(domains.findIndex((one) => one.host === host) >>> 0, 1),
       ok(undefined, 204)
     ),
   ],

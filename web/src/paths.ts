@@ -16,6 +16,7 @@ export const paths = {
 
   project: (project: ProjectName) => `/p/${part(project.subDomain)}`,
   env: (project: ProjectName) => `${paths.project(project)}/env`,
+  domains: (project: ProjectName) => `${paths.project(project)}/domains`,
   settings: (project: ProjectName) => `${paths.project(project)}/settings`,
   deployment: (project: ProjectName, deployment: DeploymentName) =>
     `${paths.project(project)}/d/${part(deployment.hostId)}`,

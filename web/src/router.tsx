@@ -25,6 +25,7 @@ export const routes: RouteObject[] = [
             children: [
               { index: true, lazy: () => import('@/project/OverviewPage') },
               { path: 'd/:hostId', lazy: () => import('@/deployment/DeploymentPage') },
+              { path: 'domains', lazy: () => import('@/domain/DomainsPage') },
               { path: 'env', lazy: () => import('@/project/EnvPage') },
               { path: 'settings', lazy: () => import('@/project/SettingsPage') },
             ],

@@ -71,6 +71,18 @@ export const replaceEnv = (id: string, items: Schemas['EnvVarItem'][]) =>
 export const deleteEnvVar = (id: string, key: string) =>
   answer(client.DELETE('/projects/{id}/env/{key}', { params: { path: { id, key } } }))
 
+// Domains.
+export const getDomains = (id: string) =>
+  answer(client.GET('/projects/{id}/domains', { params: { path: { id } } }))
+export const getDomain = (id: string, host: string) =>
+  answer(client.GET('/projects/{id}/domains/{host}', { params: { path: { id, host } } }))
+export const addDomain = (id: string, body: Schemas['DomainBody']) =>
+  answer(client.POST('/projects/{id}/domains', { params: { path: { id } }, body }))
+export const verifyDomain = (id: string, host: string) =>
+  answer(client.POST('/projects/{id}/domains/{host}/verify', { params: { path: { id, host } } }))
+export const removeDomain = (id: string, host: string) =>
+  answer(client.DELETE('/projects/{id}/domains/{host}', { params: { path: { id, host } } }))
+
 // Deployments.
 export const getDeployments = (projectId: string, filter: DeploymentFilter, cursor?: string) =>
   answer(

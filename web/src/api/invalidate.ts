@@ -23,7 +23,7 @@ export class Relevance {
 // on the page; the rest when it is shown the next time.
 export function invalidate(queryClient: QueryClient, changes: Change[]): void {
   for (const project of new Set(changes.map((change) => change.project))) {
-    for (const name of ['deployments', 'deployment', 'env']) {
+    for (const name of ['deployments', 'deployment', 'env', 'domains']) {
       void queryClient.invalidateQueries({ queryKey: [name, project] })
     }
   }

@@ -49,6 +49,19 @@ export const queries = {
   env: (projectId: string) =>
     queryOptions({ queryKey: ['env', projectId], queryFn: () => calls.getEnv(projectId) }),
 
+  domains: (projectId: string) =>
+    queryOptions({
+      queryKey: ['domains', projectId],
+      queryFn: () => calls.getDomains(projectId),
+    }),
+  // What DNS says now: never from before.
+  domain: (projectId: string, host: string) =>
+    queryOptions({
+      queryKey: ['domain', projectId, host],
+      queryFn: () => calls.getDomain(projectId, host),
+      staleTime: 0,
+    }),
+
   deployments: (projectId: string, filter: calls.DeploymentFilter) =>
     infiniteQueryOptions({
       queryKey: ['deployments', projectId, filter],

@@ -6,6 +6,7 @@ import { useParams } from 'react-router'
 import { isStatus } from '@/api/error'
 import { queries } from '@/api/queries'
 import type { Deployment, Project } from '@/api/types'
+import { DomainBar } from '@/domain/DomainBar'
 import { title } from '@/format/source'
 import { LogViewer } from '@/log/LogViewer'
 import { useLogStream } from '@/log/useLogStream'
@@ -61,6 +62,7 @@ function Body({ project, deployment }: { project: Project; deployment: Deploymen
           <Facts deployment={deployment} />
         </div>
       </div>
+      {deployment.inProduction && <DomainBar project={project} />}
       <FailureNotice project={project} deployment={deployment} buffer={buffer} />
       <PhaseBar deployment={deployment} />
       <Hosts deployment={deployment} />

@@ -4,6 +4,7 @@ import { SiteLink } from '@/ui/SiteLink'
 
 const roles: Record<Host['role'], string> = {
   production: 'Production',
+  domain: 'Domain',
   branch: 'Branch',
   deployment: 'This deployment',
 }

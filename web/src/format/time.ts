@@ -5,7 +5,7 @@ const day = 24 * hour
 
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' })
 const dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' })
-const dayOfPast = new Intl.DateTimeFormat(undefined, {
+const dayOfYears = new Intl.DateTimeFormat(undefined, {
   day: 'numeric',
   month: 'short',
   year: 'numeric',
@@ -20,11 +20,16 @@ export function ago(at: Date, now: Date): string {
   if (past < hour) return `${Math.floor(past / minute)}m ago`
   if (past < day) return `${Math.floor(past / hour)}h ago`
   if (past < 7 * day) return `${Math.floor(past / day)}d ago`
-  return (at.getFullYear() === now.getFullYear() ? dayOfYear : dayOfPast).format(at)
+  return (at.getFullYear() === now.getFullYear() ? dayOfYear : dayOfYears).format(at)
 }
 
 export function absoluteTime(at: Date): string {
   return absolute.format(at)
+}
+
+// day writes the date of a time that may lie ahead.
+export function day(at: Date): string {
+  return dayOfYears.format(at)
 }
 
 // duration writes milliseconds as < 0.1s, 0.4s, 12s, 1m 04s or 2h 05m.

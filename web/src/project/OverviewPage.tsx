@@ -4,6 +4,7 @@ import { useState } from 'react'
 import type { Project } from '@/api/types'
 import { useDeploy } from '@/deployment/useDeploy'
 import { DeploymentList } from '@/deployment/DeploymentList'
+import { DomainBar } from '@/domain/DomainBar'
 import { shortRepository } from '@/format/source'
 import { useCommands } from '@/shell/commands'
 import { PageTitle, Section } from '@/shell/PageTitle'
@@ -31,6 +32,7 @@ export function Component() {
         )}
       </div>
       {project.pinned && <PinnedBar project={project} />}
+      <DomainBar project={project} />
       <ProductionCard project={project} />
       {project.latest && (
         <>

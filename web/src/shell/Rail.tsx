@@ -4,6 +4,7 @@ import {
   Braces,
   CircleUser,
   Gauge,
+  Globe,
   Layers,
   LayoutGrid,
   Rocket,
@@ -63,6 +64,7 @@ function placesOf(project: { subDomain: string }): Place[] {
   return [
     { to: paths.projects(), label: 'All projects', icon: ArrowLeft, end: true },
     { to: paths.project(project), label: 'Overview', icon: Layers, end: true },
+    { to: paths.domains(project), label: 'Domains', icon: Globe },
     { to: paths.env(project), label: 'Environment', icon: Braces },
     { to: paths.settings(project), label: 'Settings', icon: Settings2 },
   ]

@@ -1,4 +1,4 @@
-import type { Deployment, LogLine, Project } from '@/api/types'
+import type { Deployment, Domain, LogLine, Project } from '@/api/types'
 
 // What tests are about stands in them; the rest is here.
 export function aDeployment(over: Partial<Deployment> = {}): Deployment {
@@ -37,6 +37,38 @@ export function aProject(over: Partial<Project> = {}): Project {
     url: 'http://blog.localhost:8001',
     createdAt: '2026-01-01T10:00:00Z',
     updatedAt: '2026-01-01T10:00:00Z',
+    ...over,
+  }
+}
+
+export function aDomain(over: Partial<Domain> = {}): Domain {
+  return {
+    host: 'www.example.com',
+    unicode: 'www.example.com',
+    url: 'http://www.example.com:8001',
+    state: 'pending',
+    detail: 'Set these records.',
+    primary: false,
+    records: [
+      {
+        type: 'TXT',
+        name: '_mini-vercel.www.example.com',
+        value: 'abc123',
+        seen: [],
+        state: 'missing',
+        detail: 'There is no such record.',
+      },
+      {
+        type: 'CNAME',
+        name: 'www.example.com',
+        value: 'blog.example.dev',
+        seen: ['old.example.net'],
+        state: 'wrong',
+        detail: 'It leads elsewhere.',
+      },
+    ],
+    createdAt: '2026-01-01T10:00:00Z',
+    checkedAt: '2026-01-01T10:00:00Z',
     ...over,
   }
 }

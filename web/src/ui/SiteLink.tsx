@@ -3,8 +3,10 @@ import { ArrowUpRight } from 'lucide-react'
 
 import { hostOf } from '@/format/source'
 
+type SiteLinkProps = { url: string; text?: string; className?: string }
+
 // SiteLink opens a site, named by its host.
-export function SiteLink({ url, className }: { url: string; className?: string }) {
+export function SiteLink({ url, text = hostOf(url), className }: SiteLinkProps) {
   return (
     <a
       href={url}
@@ -15,7 +17,7 @@ export function SiteLink({ url, className }: { url: string; className?: string }
         className,
       )}
     >
-      <span className="truncate">{hostOf(url)}</span>
+      <span className="truncate">{text}</span>
       <ArrowUpRight size={14} className="shrink-0" aria-hidden />
     </a>
   )

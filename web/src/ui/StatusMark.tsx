@@ -16,14 +16,16 @@ export function statusWord(status: Status): string {
   return marks[status].word
 }
 
-export function StatusShape({ status, size = 12 }: { status: Status; size?: number }) {
+type StatusShapeProps = { status: Status; size?: number; tone?: string }
+
+export function StatusShape({ status, size = 12, tone = marks[status].tone }: StatusShapeProps) {
   return (
     <svg
       viewBox="0 0 12 12"
       width={size}
       height={size}
       aria-hidden
-      className={clsx('shrink-0', marks[status].tone)}
+      className={clsx('shrink-0', tone)}
       fill="none"
       stroke="currentColor"
       strokeWidth="1.75"
