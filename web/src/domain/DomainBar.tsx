@@ -3,7 +3,7 @@ import { TriangleAlert } from 'lucide-react'
 
 import { queries } from '@/api/queries'
 import type { Project } from '@/api/types'
-import { day } from '@/format/time'
+import { calendarDay } from '@/format/time'
 import { paths } from '@/paths'
 import { ButtonLink } from '@/ui/Button'
 
@@ -24,7 +24,7 @@ export function DomainBar({ project }: { project: Project }) {
         <span className="font-medium">The DNS records of {unicode} are gone.</span>{' '}
         {state === 'stopped'
           ? 'It no longer answers, until they are back.'
-          : `If they stay gone, it stops answering on ${day(new Date(stopsAt ?? ''))}.`}
+          : `If they stay gone, it stops answering on ${calendarDay(new Date(stopsAt ?? ''))}.`}
       </p>
       <ButtonLink size="small" to={paths.domains(project)}>
         See the records

@@ -5,7 +5,7 @@ import { useId, useState } from 'react'
 import { addDomain, removeDomain, verifyDomain } from '@/api/calls'
 import { queries, queryClient } from '@/api/queries'
 import type { Domain, Project } from '@/api/types'
-import { day } from '@/format/time'
+import { calendarDay } from '@/format/time'
 import { Button, IconButton } from '@/ui/Button'
 import { SiteLink } from '@/ui/SiteLink'
 import { toast } from '@/ui/toast'
@@ -111,7 +111,7 @@ function Detail({ domain: { state, detail, stopsAt } }: { domain: Domain }) {
     return (
       <p className={`rounded-md border px-3 py-2 ${tone}`}>
         {detail}
-        {stopsAt && <> That is on {day(new Date(stopsAt))}.</>}
+        {stopsAt && <> That is on {calendarDay(new Date(stopsAt))}.</>}
       </p>
     )
   }
@@ -122,7 +122,9 @@ function certificateWord({ certificate }: Domain): string {
   switch (certificate?.state) {
     case 'valid': {
       const issuer = certificate.issuer ? ` from ${certificate.issuer}` : ''
-      const until = certificate.expiresAt ? ` until ${day(new Date(certificate.expiresAt))}` : ''
+      const until = certificate.expiresAt
+        ? ` until ${calendarDay(new Date(certificate.expiresAt))}`
+        : ''
       return `Certificate${issuer}, valid${until}.`
     }
     case 'untrusted':

@@ -27,8 +27,8 @@ export function absoluteTime(at: Date): string {
   return absolute.format(at)
 }
 
-// day writes the date of a time that may lie ahead.
-export function day(at: Date): string {
+// calendarDay writes the date of a time that may lie ahead.
+export function calendarDay(at: Date): string {
   return dayOfYears.format(at)
 }
 
