@@ -258,9 +258,10 @@ export function domain(host, over = {}) {
 }
 const found = (one) => ({
   ...one,
-  records: one.records.map(({ detail: _, ...rest }) => ({
-    ...rest,
-    seen: [rest.value],
+  records: one.records.map((record) => ({
+    ...record,
+    detail: undefined,
+    seen: [record.value],
     state: 'found',
   })),
 })
