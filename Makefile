@@ -7,6 +7,8 @@ LINT     := $(TOOLS)/golangci-lint
 LINT_VERSION := v2.15.0
 S3       := $(TOOLS)/versitygw
 S3_VERSION := v1.8.0
+ACME     := $(TOOLS)/pebble $(TOOLS)/pebble-challtestsrv
+ACME_VERSION := v2.10.1
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
@@ -37,7 +39,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(WEB_FILES)
 
 test: tools lint test-go test-web e2e ## everything: lint, Go with -race, dashboard, the whole system
 
-test-go: web/dist/index.html $(S3) ## Go tests, with the race detector
+test-go: web/dist/index.html $(S3) $(ACME) ## Go tests, with the race detector
 	go test -race -timeout 15m ./...
 
 test-web: web/node_modules/.package-lock.json ## the dashboard's unit tests
@@ -59,6 +61,10 @@ $(S3): # an S3 service for the tests of the bucket
 	@mkdir -p $(TOOLS)
 	GOFLAGS= GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION)
 
+$(ACME): # a CA for the tests of certificates, and its DNS server
+	@mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(TOOLS) go install github.com/letsencrypt/pebble/v2/cmd/$(@F)@$(ACME_VERSION)
+
 gen: ## regenerate what is generated: the OpenAPI document, the dashboard's types
 	go generate ./...
 	cd web && npm run gen
@@ -79,7 +85,7 @@ fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 	  done; \
 	done
 
-tools: $(S3) ## install what the tests need and is missing (Debian, as root)
+tools: $(S3) $(ACME) ## install what the tests need and is missing (Debian, as root)
 	@sh .ci/tools
 
 clean: ## remove what was built (not ./data)
