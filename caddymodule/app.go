@@ -2,11 +2,13 @@ package caddymodule
 
 import (
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/certmagic"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mini-vercel/mini-vercel/internal/edge"
@@ -70,6 +72,8 @@ type App struct {
 	shared   *shared // nil until Provision succeeded
 	registry *prometheus.Registry
 	handOver *handOver
+	storage  certmagic.Storage
+	log      *slog.Logger
 }
 
 // appID is where the app's configuration stands among the apps.
@@ -123,7 +127,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", appID, err)
 	}
-	a.shared, a.registry = s, ctx.GetMetricsRegistry()
+	a.shared, a.registry, a.storage, a.log = s, ctx.GetMetricsRegistry(), ctx.Storage(), ctx.Slogger()
 	return nil
 }
 
@@ -131,6 +135,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 // configuration's key and sizes, and puts its metrics into this configuration's
 // registry.
 func (a *App) Start() error {
+	if err := checkStorage(a.storage, a.log); err != nil {
+		return err
+	}
 	e, err := a.shared.open()
 	if err != nil {
 		return fmt.Errorf("%s: %w", appID, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type Options struct {
 	// none.
 	TrustedProxies []netip.Prefix
 
+	// Certificates is where they are kept. None: in DataDir, for this edge alone.
+	Certificates *Storage
 	// DataDir is where Caddy keeps what it must. Default: Caddy's own.
 	DataDir string
 	// GracePeriod is how long requests may go on after Stop. Default: 10 s.
@@ -89,6 +92,9 @@ func Config(o Options) ([]byte, error) {
 		config["storage"] = map[string]any{"module": "file_system", "root": o.DataDir}
 	}
 	var warnings []caddyconfig.Warning
+	if o.Certificates != nil {
+		config["storage"] = caddyconfig.JSONModuleObject(o.Certificates, "module", "bucket", &warnings)
+	}
 	encoded := caddyconfig.JSON(config, &warnings)
 	if len(warnings) > 0 {
 		return nil, errors.New(warnings[0].Message)
@@ -187,7 +193,7 @@ func start(config []byte) (*Running, error) {
 	if err != nil {
 		return nil, errors.Join(err, caddy.Stop())
 	}
-	r.collectors = e.Metrics().Collectors()
+	r.collectors = slices.Concat(e.Metrics().Collectors(), storageCollectors(caddy.ActiveContext().Storage()))
 	return r, nil
 }
 
