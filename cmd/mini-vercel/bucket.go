@@ -36,7 +36,7 @@ func (s *Settings) checkBucket() error {
 		"R2_ACCOUNT_ID": s.R2AccountID, "R2_ENDPOINT": s.R2Endpoint,
 		"R2_ACCESS_KEY_ID": s.R2AccessKeyID, "R2_SECRET_ACCESS_KEY": s.R2SecretAccessKey,
 	} {
-		if value != "" && s.R2BucketName == "" {
+		if value != "" && s.R2BucketName == "" && s.CertsBucketName == "" {
 			return fmt.Errorf("%s is set, but R2_BUCKET_NAME is not: name the bucket, or unset both to use a directory", name)
 		}
 	}

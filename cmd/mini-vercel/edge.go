@@ -107,6 +107,7 @@ func startEdge(s *Settings, data string) (*edge, error) {
 		DataDir:        caddyDir(data),
 		GracePeriod:    5 * time.Second,
 		LogFormat:      format,
+		Certificates:   s.certificates(data),
 	})
 	if err != nil {
 		return nil, err

@@ -47,6 +47,12 @@ type Settings struct {
 	EdgeCNAME     string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
 	EdgeAddresses string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
 	MaxDomains    int    `env:"MAX_DOMAINS" default:"50" help:"Custom domains of one project."`
+	CertsBucketName      string `env:"CERTS_BUCKET_NAME" help:"Bucket of its own in which all edges keep certificates together, at the service of R2_ACCOUNT_ID or R2_ENDPOINT. Default: each edge keeps its own in DATA_DIR."`
+	CertsAccessKeyID     string `env:"CERTS_ACCESS_KEY_ID" secret:"true" help:"Id of the key that reads and writes it. Default: R2_ACCESS_KEY_ID."`
+	CertsSecretAccessKey string `env:"CERTS_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
+	CertsDir             string `env:"CERTS_DIR" help:"Directory instead of that bucket, for edges that share a disk."`
+	EdgeSecret           string `env:"EDGE_SECRET" secret:"true" help:"32 random bytes in base64 or hex, the same for all edges, that encrypt what they keep together."`
+	EdgeSecretPrevious   string `env:"EDGE_SECRET_PREVIOUS" secret:"true" help:"The other secret while a fleet changes from one to another."`
 
 	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, none does without."`
 	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores."`
@@ -94,12 +100,11 @@ type Settings struct {
 // later lists variables of production engines that this version does not have:
 // starting without them would store data where the operator does not expect it.
 var later = map[string]string{
-	"DATABASE_URL":      "PostgreSQL",
-	"KAFKA_BROKERS":     "Kafka",
-	"CLICKHOUSE_HOST":   "ClickHouse",
-	"ECS_CLUSTER_NAME":  "AWS ECS",
-	"SUPABASE_URL":      "Supabase",
-	"CERTS_BUCKET_NAME": "the bucket of certificates",
+	"DATABASE_URL":     "PostgreSQL",
+	"KAFKA_BROKERS":    "Kafka",
+	"CLICKHOUSE_HOST":  "ClickHouse",
+	"ECS_CLUSTER_NAME": "AWS ECS",
+	"SUPABASE_URL":     "Supabase",
 }
 
 // Load reads the settings from an environment of NAME=value strings, and names
@@ -215,6 +220,9 @@ func (s *Settings) Check() error {
 		return err
 	}
 	if err := s.checkDomains(); err != nil {
+		return err
+	}
+	if err := s.checkCertificates(); err != nil {
 		return err
 	}
 	return s.checkPublicURL()
