@@ -43,10 +43,10 @@ type Settings struct {
 	R2AccessKeyID     string `env:"R2_ACCESS_KEY_ID" secret:"true" help:"Id of the bucket's access key; an edge's may be read-only. Default: what the AWS SDK finds."`
 	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
 
-	DNSResolver   string `env:"DNS_RESOLVER" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
-	EdgeCNAME     string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
-	EdgeAddresses string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
-	MaxDomains    int    `env:"MAX_DOMAINS" default:"50" help:"Custom domains of one project."`
+	DNSResolver          string `env:"DNS_RESOLVER" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
+	EdgeCNAME            string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
+	EdgeAddresses        string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
+	MaxDomains           int    `env:"MAX_DOMAINS" default:"50" help:"Custom domains of one project."`
 	CertsBucketName      string `env:"CERTS_BUCKET_NAME" help:"Bucket of its own in which all edges keep certificates together, at the service of R2_ACCOUNT_ID or R2_ENDPOINT. Default: each edge keeps its own in DATA_DIR."`
 	CertsAccessKeyID     string `env:"CERTS_ACCESS_KEY_ID" secret:"true" help:"Id of the key that reads and writes it. Default: R2_ACCESS_KEY_ID."`
 	CertsSecretAccessKey string `env:"CERTS_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
