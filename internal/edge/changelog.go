@@ -71,6 +71,7 @@ func (c *changeLog) look(ctx context.Context) {
 			c.log.Warn("the bucket can't be read; what is known is served stale", slog.Any("error", err))
 		} else {
 			c.log.Info("the bucket can be read again")
+			c.origin.recovered()
 		}
 	}
 	if err == nil {

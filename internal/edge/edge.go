@@ -54,7 +54,7 @@ func New(c Config) (*Edge, error) {
 	e.metrics = newMetrics(e)
 	e.tries, e.checks = newTryLimit(), newPasswordChecks()
 	e.issuing = newIssuing(c.Now)
-	e.origin = newOrigin(&c, e.metrics)
+	e.origin = newOrigin(&c, e.metrics, &e.tasks)
 	e.pages = newCache[pageKey, *page](c.Sizes.PageBytes, 1<<20, pageKey.shard)
 	e.elsewhere = newCache[elsewhereKey, *page](elsewhereBytes(c.Sizes), 1<<20, elsewhereKey.shard)
 	e.manifests = &manifests{
@@ -147,6 +147,10 @@ func (e *Edge) gauges(prefix string) []prometheus.Collector {
 		if name != "routes" && name != "absent" {
 			all = append(all, gauge("cache_bytes", "How many bytes a cache holds.", labels, func() float64 { _, n := size(); return float64(n) }))
 		}
+	}
+	for kind := range kindCount {
+		all = append(all, gauge("origin_breaker_state", "Whether the bucket is asked: 0 yes, 1 by one read that decides, 2 no, because it keeps failing. By what is read.",
+			prometheus.Labels{"object": kind.String()}, func() float64 { return float64(e.origin.kinds[kind].breaker.now()) }))
 	}
 	return append(all, gauge("origin_down", "1 while the change log can't be read.", nil, func() float64 {
 		if e.origin.down.Load() {

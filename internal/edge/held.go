@@ -30,6 +30,7 @@ type record interface {
 type held[T record] struct {
 	key  string
 	kind objectKind
+	once bool // a read that fails is not tried again: it is one of a budget
 
 	reading sync.Mutex // one read at a time, so that a slow one can't undo a later one
 	etag    string     // guarded by reading
@@ -61,7 +62,11 @@ func (h *held[T]) readOnce(ctx context.Context, o *origin) (*T, error) {
 }
 
 func (h *held[T]) readLocked(ctx context.Context, o *origin) (*T, error) {
-	b, etag, err := o.read(ctx, h.kind, h.key, h.etag, maxRecordSize)
+	w := want{kind: h.kind, key: h.key, opts: blob.GetOptions{IfNoneMatch: h.etag}, limit: maxRecordSize}
+	if h.once {
+		w.tries = 1
+	}
+	b, etag, err := o.get(ctx, w)
 	v := h.value.Load()
 	switch {
 	case errors.Is(err, blob.ErrNotModified) && v != nil:

@@ -71,9 +71,13 @@ type Metrics struct {
 	changes      prometheus.Counter
 	gaps         prometheus.Counter
 	certificates [certOutcomes]prometheus.Counter
-	originReads  [kindCount]prometheus.Observer
-	originErrors [kindCount]prometheus.Counter
 	collectors   []prometheus.Collector
+
+	originReads   [kindCount]prometheus.Observer
+	originResults [kindCount][readResultCount]prometheus.Counter
+	retries       [kindCount]prometheus.Counter
+	hedgesSent    [kindCount]prometheus.Counter
+	hedgesWon     [kindCount]prometheus.Counter
 }
 
 // newMetrics makes the collectors; gauges ask the edge when they are scraped.
@@ -98,10 +102,17 @@ func newMetrics(e *Edge) *Metrics {
 		Name: prefix + "origin_read_duration_seconds", Help: "Time of one read of the bucket, by what was read.",
 		Buckets: []float64{.000_1, .001, .005, .025, .1, .5, 2, 10},
 	}, []string{"object"})
-	errs := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "origin_errors_total", Help: "Reads of the bucket that failed, by what was read."}, []string{"object"})
+	results := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "origin_reads_total", Help: "Reads of the bucket, by what was read and how that ended; retries and hedges are part of their read."}, []string{"object", "result"})
+	retries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "origin_retries_total", Help: "Reads of the bucket that were tried again, by what was read."}, []string{"object"})
+	hedges := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "origin_hedges_total", Help: "Second reads that were sent because the first took long, and those of them that were faster, by what was read."}, []string{"object", "outcome"})
 	for k := range kindCount {
 		m.originReads[k] = reads.WithLabelValues(k.String())
-		m.originErrors[k] = errs.WithLabelValues(k.String())
+		for r := range readResultCount {
+			m.originResults[k][r] = results.WithLabelValues(k.String(), r.String())
+		}
+		m.retries[k] = retries.WithLabelValues(k.String())
+		m.hedgesSent[k] = hedges.WithLabelValues(k.String(), "sent")
+		m.hedgesWon[k] = hedges.WithLabelValues(k.String(), "won")
 	}
 	access := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "access_total", Help: "Requests that asked for access to a protected host, by what became of them."}, []string{"outcome"})
 	for o := range accessCount {
@@ -111,7 +122,7 @@ func newMetrics(e *Edge) *Metrics {
 	for o := range certOutcomes {
 		m.certificates[o] = certificates.WithLabelValues(o.String())
 	}
-	m.collectors = append(m.collectors, requests, duration, reads, errs, access, certificates)
+	m.collectors = append(m.collectors, requests, duration, reads, results, retries, hedges, access, certificates)
 	m.sent = counter("body_bytes_total", "Bytes of bodies that were sent.")
 	m.cut = counter("cut_total", "Answers that were cut because a later chunk could not be had.")
 	m.corrupt = counter("corrupt_chunks_total", "Chunks from the bucket whose bytes were not those of their sha256.")

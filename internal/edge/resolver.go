@@ -86,14 +86,15 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 		return nil, ResultNegative, errNoRoute
 	}
 	name = strings.Clone(name) // not to hold a whole request in memory
-	if !r.likely(name) && !r.budget.AllowN(r.now(), 1) {
+	likely := r.likely(name)
+	if !likely && !r.budget.AllowN(r.now(), 1) {
 		if known && !down {
 			return nil, ResultNegative, errNoRoute
 		}
 		r.metrics.refused.Inc()
 		return nil, ResultError, errBusy
 	}
-	l, err := r.flights.do(ctx, name, func() (loaded[*host], error) { return r.load(name) })
+	l, err := r.flights.do(ctx, name, func() (loaded[*host], error) { return r.load(name, likely) })
 	if errors.Is(err, errNoRoute) {
 		return nil, ResultNegative, err
 	}
@@ -110,8 +111,9 @@ func (r *resolver) likely(name string) bool {
 	return named || r.state.has(site.RouteKey(name))
 }
 
-// load reads a host's route and its project's record.
-func (r *resolver) load(name string) (loaded[*host], error) {
+// load reads a host's route and its project's record; the route of a host that
+// is not likely to have one by one read at most.
+func (r *resolver) load(name string, likely bool) (loaded[*host], error) {
 	r.table.Lock()
 	if h, ok := r.hosts.get(name); ok {
 		r.table.Unlock()
@@ -119,6 +121,7 @@ func (r *resolver) load(name string) (loaded[*host], error) {
 	}
 	// From here on the change log finds the host and raises its floor.
 	h := newHost(name)
+	h.route.once = !likely
 	r.loading[name] = h
 	epoch := r.epoch.Load()
 	r.table.Unlock()
@@ -128,6 +131,7 @@ func (r *resolver) load(name string) (loaded[*host], error) {
 	r.table.Lock()
 	defer r.table.Unlock()
 	delete(r.loading, name)
+	h.route.once = false
 	switch {
 	case err == nil:
 		r.absent.remove(name)
