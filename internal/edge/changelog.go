@@ -38,8 +38,10 @@ type changeLog struct {
 func (c *changeLog) follow(ctx context.Context, ready chan<- struct{}) {
 	poll := time.NewTimer(0)
 	defer poll.Stop()
-	backstop := time.NewTicker(c.origin.pace.Load().Backstop)
+	backstop := time.NewTimer(c.origin.pace.Load().Backstop)
 	defer backstop.Stop()
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,6 +51,9 @@ func (c *changeLog) follow(ctx context.Context, ready chan<- struct{}) {
 			return
 		case <-backstop.C:
 			c.resolver.everything(false)
+			backstop.Reset(c.origin.pace.Load().Backstop)
+		case <-minute.C:
+			c.resolver.minute.Add(1)
 		case <-poll.C:
 			c.look(ctx)
 			if ready != nil {

@@ -78,7 +78,10 @@ func New(c Config) (*Edge, error) {
 		flights:  newFlights[string, loaded[*host]](&e.tasks),
 		loading:  map[string]*host{},
 		projects: map[string]weak.Pointer[project]{},
+
+		prefetches: make(chan struct{}, prefetchHosts), prefetch: e.prefetch,
 	}
+	e.resolver.minute.Store(recentMinutes) // no host was used by then
 	e.resolver.refresh = newRefresher(e.resolver, c.Pace.RevalidatePerSecond)
 	follower := &changeLog{origin: e.origin, resolver: e.resolver, metrics: e.metrics, log: c.Log}
 	e.tasks.start(func() { follower.follow(ctx, e.resolver.ready) })

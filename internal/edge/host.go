@@ -2,6 +2,7 @@ package edge
 
 import (
 	"hash/maphash"
+	"sync"
 	"sync/atomic"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -13,6 +14,10 @@ type host struct {
 	name  string
 	route held[site.Route]
 	view  atomic.Pointer[hostView]
+	used  atomic.Uint32 // the edge's minute of the last request
+
+	turning sync.Mutex
+	next    atomic.Pointer[site.Route] // will be shown in a moment
 }
 
 // hostView is a host as requests see it: where one look-up leads.
@@ -48,13 +53,30 @@ func (h *host) stale(v *hostView) bool {
 	return h.route.stale.Load() || v.project != nil && v.project.record.stale.Load()
 }
 
-// show makes a route what requests see.
-func (h *host) show(route *site.Route, p *project) {
+func newHostView(route *site.Route, p *project) *hostView {
 	v := &hostView{route: route, project: p, preview: route.Environment != site.Production}
 	if route.Deployment != "" {
 		v.deployment = newDeployment(route.Project, route.Deployment)
 	}
+	return v
+}
+
+// turn makes a view what requests see, unless another route was read since.
+func (h *host) turn(v *hostView) bool {
+	h.turning.Lock()
+	defer h.turning.Unlock()
+	if h.route.value.Load() != v.route {
+		return false
+	}
 	h.view.Store(v)
+	return true
+}
+
+// use notes a request, once a minute.
+func (h *host) use(minute uint32) {
+	if h.used.Load() != minute {
+		h.used.Store(minute)
+	}
 }
 
 var hashSeed = maphash.MakeSeed()

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -71,6 +73,8 @@ type Metrics struct {
 	changes      prometheus.Counter
 	gaps         prometheus.Counter
 	certificates [certOutcomes]prometheus.Counter
+	publish      prometheus.Observer
+	publishClock prometheus.Counter
 	collectors   []prometheus.Collector
 
 	originReads   [kindCount]prometheus.Observer
@@ -129,10 +133,31 @@ func newMetrics(e *Edge) *Metrics {
 	m.refused = counter("unknown_refused_total", "Requests for unknown hosts beyond the budget of look-ups.")
 	m.changes = counter("changes_total", "Changes that the change log named.")
 	m.gaps = counter("change_log_gaps_total", "Times when the change log had moved on too far, or back, and everything was revalidated.")
+	publish := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: prefix + "publish_applied_seconds", Help: "Time from the publishing of a route, by the publisher's clock, until this edge answered by it.",
+		Buckets: []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 7.5, 10},
+	})
+	m.publish, m.collectors = publish, append(m.collectors, publish)
+	m.publishClock = counter("publish_applied_unknown_total", "Routes that were applied, but were published ahead of this machine's clock or more than five minutes ago: a clock is wrong, or this edge or the bucket was away.")
 	if e != nil {
 		m.collectors = append(m.collectors, e.gauges(prefix)...)
 	}
 	return m
+}
+
+const (
+	clockTolerance = time.Second // what clocks differ by anyway
+	longestPublish = 5 * time.Minute
+)
+
+// applied notes how long ago a route was published that requests see from now
+// on. What no clock that is right can say is counted apart.
+func (m *Metrics) applied(after time.Duration) {
+	if after < -clockTolerance || after > longestPublish {
+		m.publishClock.Inc()
+		return
+	}
+	m.publish.Observe(max(after, 0).Seconds())
 }
 
 // Collectors returns what to register with a Prometheus registry.

@@ -145,7 +145,7 @@ func (h *host) refresh(ctx context.Context, r *resolver) error {
 	if err != nil {
 		return err
 	}
-	if view := h.view.Load(); route == before && view != nil && view.route == route {
+	if view := h.view.Load(); route == before && (view != nil && view.route == route || h.next.Load() == route) {
 		return nil
 	}
 	p, err := r.projectOf(route)
@@ -153,7 +153,7 @@ func (h *host) refresh(ctx context.Context, r *resolver) error {
 		h.route.stale.Store(true)
 		return err
 	}
-	h.show(route, p)
+	r.turn(h, route, p)
 	r.keep(h.route.key, route)
 	return nil
 }

@@ -47,6 +47,10 @@ type resolver struct {
 	table    sync.Mutex // guards loading, projects, and moves between loading, hosts and absent
 	loading  map[string]*host
 	projects map[string]weak.Pointer[project]
+
+	minute     atomic.Uint32 // goes up once a minute
+	prefetches chan struct{} // hosts that wait for their new deployment at once
+	prefetch   func(ctx context.Context, from, to *hostView)
 }
 
 // find returns the host of a Host header's value with what it answers. The
@@ -57,12 +61,14 @@ func (r *resolver) find(ctx context.Context, raw string) (*host, *hostView, Resu
 		return nil, nil, ResultNegative, errNoRoute
 	}
 	if h, ok := r.hosts.get(name); ok {
+		h.use(r.minute.Load())
 		return h, h.view.Load(), ResultMemory, nil
 	}
 	h, from, err := r.lookUp(ctx, name)
 	if err != nil {
 		return nil, nil, from, err
 	}
+	h.use(r.minute.Load())
 	return h, h.view.Load(), from, nil
 }
 
@@ -155,7 +161,7 @@ func (r *resolver) fill(h *host) (Result, error) {
 	if err != nil {
 		return ResultError, fmt.Errorf("look up %s: %w", h.name, err)
 	}
-	h.show(route, p)
+	h.turn(newHostView(route, p))
 	return from, nil
 }
 
