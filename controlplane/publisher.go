@@ -3,7 +3,6 @@ package controlplane
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -138,7 +137,8 @@ func (p *publisher) hold(ctx context.Context) (held bool, err error) {
 
 // waitForHead waits until head may be written again.
 func (p *publisher) waitForHead(ctx context.Context) error {
-	wait := p.s.config.HeadInterval - p.s.config.Now().Sub(p.headAt)
+	// A clock that went back is no reason to wait for longer.
+	wait := min(p.s.config.HeadInterval-p.s.config.Now().Sub(p.headAt), p.s.config.HeadInterval)
 	if wait <= 0 || p.headAt.IsZero() {
 		return nil
 	}
@@ -262,7 +262,7 @@ func (p *publisher) redraw(ctx context.Context, ahead *aheadError, f func(Tx) er
 // write puts a record in the bucket unless it stands there already, guarded by
 // what stands there.
 func (p *publisher) write(ctx context.Context, key string, generation int64, record any) error {
-	body, err := json.Marshal(record)
+	body, err := site.EncodeRecord(record)
 	if err != nil {
 		return err
 	}
@@ -303,7 +303,7 @@ func (p *publisher) appendChanges(ctx context.Context, changes []site.Change) er
 			return fmt.Errorf("append to the change log: %w", err)
 		}
 		head.Append(changes...)
-		body, err := json.Marshal(head)
+		body, err := site.EncodeRecord(head)
 		if err != nil {
 			return err
 		}
@@ -339,7 +339,7 @@ func (s *Service) readRecord(ctx context.Context, key string, record any) (found
 	if err != nil {
 		return false, "", err
 	}
-	if err := json.Unmarshal(body, record); err != nil {
+	if err := site.DecodeRecord(body, record); err != nil {
 		return true, o.ETag, fmt.Errorf("%w %s: %w", errRecord, key, err)
 	}
 	return true, o.ETag, nil

@@ -251,7 +251,8 @@ type WorkRows interface {
 	Next(counter string, n int) (int64, error)
 	// Raise lifts a counter to at least a value, and returns what it was.
 	Raise(counter string, least int64) (int64, error)
-	// TakeLease takes or prolongs a lease, and reports whether it is held.
+	// TakeLease takes or prolongs a lease, and reports whether it is held. Another
+	// holder's counts until it is over, or lasts for longer than leases do.
 	TakeLease(name, holder string, now, until time.Time) (bool, error)
 	// DropLease gives a lease back; holder "" drops whoever holds it.
 	DropLease(name, holder string) error

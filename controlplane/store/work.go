@@ -34,12 +34,14 @@ func (t *tx) Raise(counter string, least int64) (int64, error) {
 	return was, nil
 }
 
-// TakeLease implements [controlplane.WorkRows].
+// TakeLease implements [controlplane.WorkRows]. A lease that lasts for more than
+// twice as long as this one was taken by a clock that is wrong, and counts as
+// over: its holder may be gone.
 func (t *tx) TakeLease(name, holder string, now, until time.Time) (bool, error) {
 	n, err := t.exec(`
 		INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET holder = $2, until = $3
-		WHERE leases.holder = $2 OR leases.until < $4`, name, holder, micros(until), micros(now))
+		WHERE leases.holder = $2 OR leases.until < $4 OR leases.until > $5`, name, holder, micros(until), micros(now), micros(until.Add(until.Sub(now))))
 	if err != nil {
 		return false, fmt.Errorf("take lease %s: %w", name, err)
 	}

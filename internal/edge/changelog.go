@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +29,8 @@ type changeLog struct {
 
 	etag string
 	seq  int64
-	read bool // at least once
+	last site.Change // the one with that number; the zero value where it is not known
+	read bool        // at least once
 }
 
 // follow polls until the context ends. It closes ready after the first look,
@@ -97,7 +97,7 @@ func (c *changeLog) poll(ctx context.Context) error {
 	case err != nil:
 		return err
 	default:
-		if err := json.Unmarshal(b, &head); err != nil {
+		if err := site.DecodeRecord(b, &head); err != nil {
 			return fmt.Errorf("read %s: %w", site.HeadKey, err)
 		}
 	}
@@ -108,6 +108,11 @@ func (c *changeLog) poll(ctx context.Context) error {
 
 func (c *changeLog) apply(head *site.Head) {
 	changes, complete := head.Since(c.seq)
+	back := head.Seq < c.seq
+	if before := len(head.Changes) - len(changes) - 1; complete && before >= 0 && c.last != (site.Change{}) && head.Changes[before] != c.last {
+		// It has moved back and on again: under the same numbers stand others.
+		complete, back = false, true
+	}
 	switch {
 	case !c.read:
 		// What was restored while the log could not be read has no known age.
@@ -117,7 +122,7 @@ func (c *changeLog) apply(head *site.Head) {
 		c.metrics.gaps.Inc()
 		c.log.Warn("the change log does not continue where this edge was; everything is revalidated",
 			slog.Int64("was", c.seq), slog.Int64("is", head.Seq))
-		c.resolver.everything(head.Seq < c.seq)
+		c.resolver.everything(back)
 		// What it still names is not left to its turn.
 		changes = head.Changes
 	}
@@ -127,5 +132,8 @@ func (c *changeLog) apply(head *site.Head) {
 	if c.read {
 		c.metrics.changes.Add(float64(len(changes)))
 	}
-	c.seq, c.read = head.Seq, true
+	c.seq, c.last, c.read = head.Seq, site.Change{}, true
+	if n := len(head.Changes); n > 0 {
+		c.last = head.Changes[n-1]
+	}
 }

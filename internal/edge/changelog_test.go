@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -112,6 +113,13 @@ func TestAGapRevalidatesEverything(t *testing.T) {
 			b.head = site.Head{Seq: 1, Changes: []site.Change{{Host: "other.example.test", Generation: 1}}}
 		}},
 		{"the log is empty", func(b *bucket) { b.head = site.Head{} }},
+		{"the log has moved back and on, to the same number", func(b *bucket) {
+			b.head.Changes = slices.Repeat([]site.Change{{Host: "other.example.test", Generation: 1}}, len(b.head.Changes))
+		}},
+		{"the log has moved back and on, beyond", func(b *bucket) {
+			b.head.Changes = slices.Repeat([]site.Change{{Host: "other.example.test", Generation: 1}}, len(b.head.Changes))
+			b.head.Append(site.Change{Host: "another.example.test", Generation: 2})
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBucket(t)

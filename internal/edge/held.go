@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,7 +75,7 @@ func (h *held[T]) readLocked(ctx context.Context, o *origin) (*T, error) {
 		return nil, err
 	default:
 		v = new(T)
-		if err := json.Unmarshal(b, v); err != nil {
+		if err := site.DecodeRecord(b, v); err != nil {
 			return nil, fmt.Errorf("read %s: %w", h.key, err)
 		}
 	}

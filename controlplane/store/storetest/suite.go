@@ -255,7 +255,9 @@ func testLeases(t *testing.T, s *suite) {
 		holder string
 		at     time.Duration
 		want   bool
-	}{{"a", 0, true}, {"b", time.Second, false}, {"a", 5 * time.Second, true}, {"b", 14 * time.Second, false}, {"b", 16 * time.Second, true}, {"a", 17 * time.Second, false}} {
+	}{{"a", 0, true}, {"b", time.Second, false}, {"a", 5 * time.Second, true}, {"b", 14 * time.Second, false}, {"b", 16 * time.Second, true}, {"a", 17 * time.Second, false},
+		// The lease of a clock that is fast: until 30 s, taken at most 10 s earlier by one that is right.
+		{"b", 20 * time.Second, true}, {"a", 10 * time.Second, false}, {"a", 9 * time.Second, true}, {"b", 17 * time.Second, false}, {"b", 20 * time.Second, true}} {
 		if got := take(row.holder, row.at); got != row.want {
 			t.Errorf("%s after %s: %v", row.holder, row.at, got)
 		}
