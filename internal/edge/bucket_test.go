@@ -26,11 +26,12 @@ const (
 	baseName  = "example.test"
 )
 
-// bucket is a real directory that fails, hangs and lies when a test tells it
-// to.
+// bucket is a real bucket, a directory unless a test brings another, that fails,
+// hangs and lies when a test tells it to.
 type bucket struct {
-	*blob.Dir
-	t testing.TB
+	blob.Store
+	Dir blob.Store // the same, without faults
+	t   testing.TB
 
 	mu         sync.Mutex
 	gets       map[string]int
@@ -47,7 +48,11 @@ func newBucket(t testing.TB) *bucket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dir.Close() })
-	return &bucket{Dir: dir, t: t, gets: map[string]int{}}
+	return newBucketOn(t, dir)
+}
+
+func newBucketOn(t testing.TB, store blob.Store) *bucket {
+	return &bucket{Store: store, Dir: store, t: t, gets: map[string]int{}}
 }
 
 func (b *bucket) Get(ctx context.Context, key string, opts blob.GetOptions) (*blob.Object, error) {

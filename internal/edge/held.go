@@ -78,6 +78,9 @@ func (h *held[T]) readLocked(ctx context.Context, o *origin) (*T, error) {
 		if err := site.DecodeRecord(b, v); err != nil {
 			return nil, fmt.Errorf("read %s: %w", h.key, err)
 		}
+		if got := keyOf(v); got != h.key {
+			return nil, fmt.Errorf("read %s: what is there is %s", h.key, got)
+		}
 	}
 	if floor := h.floor.Load(); generation(v) < floor {
 		return nil, fmt.Errorf("read %s: generation %d, want %d: %w", h.key, generation(v), floor, errBelowFloor)
@@ -137,4 +140,15 @@ func generation[T record](v *T) int64 {
 		return v.Generation
 	}
 	return 0
+}
+
+// keyOf is where a record belongs.
+func keyOf[T record](v *T) string {
+	switch v := any(v).(type) {
+	case *site.Route:
+		return site.RouteKey(v.Host)
+	case *site.Project:
+		return site.ProjectKey(v.ID)
+	}
+	return ""
 }
