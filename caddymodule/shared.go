@@ -111,7 +111,7 @@ func (s *shared) open() (*edge.Edge, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()
-	store, err := s.bucket.Open(ctx, 0)
+	store, err := s.bucket.Open(ctx, 1) // the edge itself tries again
 	if err != nil {
 		return nil, err
 	}
