@@ -276,6 +276,13 @@ func TestAFloodOfUnknownHostsHitsThemOnly(t *testing.T) {
 	if statuses[404] != 20 || statuses[503] != 280 { // the site itself is in the change log
 		t.Errorf("got %v", statuses)
 	}
+	reads := 0
+	for i := range 300 {
+		reads += b.reads(site.RouteKey(fmt.Sprintf("flood-%d.example.test", i)))
+	}
+	if reads != 20 {
+		t.Errorf("%d reads of the bucket, the budget is 20", reads)
+	}
 	if got := c.do("GET", "flood-0.example.test", "/"); got.StatusCode != 404 {
 		t.Errorf("a host that is known to have no site: %d", got.StatusCode)
 	}
@@ -284,4 +291,38 @@ func TestAFloodOfUnknownHostsHitsThemOnly(t *testing.T) {
 	}
 	b.route(site.Route{Host: "brand-new.example.test", Deployment: "d1"})
 	eventually(t, "a new site in the middle of it", func() bool { return c.do("GET", "brand-new.example.test", "/").body == "home" })
+}
+
+// TestAFloodFromAFailingBucketCostsNoMore: what fails is not tried again for a
+// host that nobody knows, and known hosts do not notice.
+func TestAFloodFromAFailingBucketCostsNoMore(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "home"}))
+	now := time.Now()
+	c := newClient(t, newEdge(t, b, func(c *edge.Config) {
+		c.Now = func() time.Time { return now }
+		c.Pace.UnknownPerSecond = 10
+	}))
+	c.get("/")
+	b.breaks(func(_ context.Context, key string) error {
+		if strings.HasPrefix(key, site.RoutesPrefix+"flood") {
+			return errAway
+		}
+		return nil
+	})
+	for i := range 300 {
+		if got := c.do("GET", fmt.Sprintf("flood-%d.example.test", i), "/"); got.StatusCode != 503 {
+			t.Errorf("got %d", got.StatusCode)
+		}
+		if got := c.get("/"); got.body != "home" {
+			t.Errorf("a known host: %d", got.StatusCode)
+		}
+	}
+	reads := 0
+	for i := range 300 {
+		reads += b.reads(site.RouteKey(fmt.Sprintf("flood-%d.example.test", i)))
+	}
+	if reads == 0 || reads > 20 {
+		t.Errorf("%d reads of the bucket, the budget is 20", reads)
+	}
 }

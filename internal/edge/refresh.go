@@ -1,9 +1,11 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -207,6 +209,8 @@ func (r *resolver) everything(anew bool) {
 	r.epoch.Add(1)
 	r.table.Lock()
 	defer r.table.Unlock()
+	hosts := r.hosts.values()
+	slices.SortStableFunc(hosts, func(a, b *host) int { return cmp.Compare(b.used.Load(), a.used.Load()) }) // those in use first
 	var items []refreshable
 	for id, weakly := range r.projects {
 		p := weakly.Value()
@@ -219,7 +223,7 @@ func (r *resolver) everything(anew bool) {
 		}
 		items = append(items, p)
 	}
-	for _, h := range r.hosts.values() {
+	for _, h := range hosts {
 		if anew {
 			h.route.floor.Store(0)
 		}

@@ -142,7 +142,7 @@ func (r *resolver) load(name string, likely bool) (loaded[*host], error) {
 	case err == nil:
 		r.absent.remove(name)
 		r.hosts.add(name, h, 1)
-		if h.route.stale.Load() {
+		if h.route.stale.Load() || epoch != r.epoch.Load() {
 			r.refresh.soon(h) // named while it was read, or kept from before
 		}
 	case errors.Is(err, errNoRoute) && h.route.floor.Load() == 0:

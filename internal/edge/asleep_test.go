@@ -1,0 +1,99 @@
+package edge_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/edge"
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// TestAnEdgeThatSleptForADay lets everything change, far more often than the
+// change log can name, while the edge's machine sleeps: no time passes for it,
+// and then its clock is a day ahead. What it holds is read again, what is in
+// use first, at the rate that is allowed; what the log still names, at once.
+func TestAnEdgeThatSleptForADay(t *testing.T) {
+	const hosts, perSecond = 300, 50
+	var ahead atomic.Int64
+	inTime(t, func(t *testing.T, b *bucket, e *edge.Edge) {
+		ctx := t.Context()
+		name := func(i int) string { return fmt.Sprintf("h%d.example.test", i) }
+		shows := func(i int) string { return lookFor(ctx, t, e, name(i), "/").body }
+		for i := range hosts {
+			b.route(site.Route{Host: name(i), Deployment: "d1"})
+			if got := shows(i); got != "one" {
+				t.Fatalf("%s: %q", name(i), got)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		inUse := []int{5, 77, 200}
+		for _, i := range inUse {
+			shows(i)
+		}
+		if got := lookFor(ctx, t, e, "absent.example.test", "/"); got.status != 404 {
+			t.Fatalf("got %d", got.status)
+		}
+		time.Sleep(time.Second)
+
+		before := 0
+		reads := func() (n int) {
+			for i := range hosts {
+				n += b.reads(site.RouteKey(name(i)))
+			}
+			return n - before
+		}
+		before = reads()
+
+		// It sleeps.
+		b.upload("d2", site.Meta{}, page("two"))
+		quiet := func(r site.Route) { // without a write of the log for each
+			b.generation++
+			r.Project, r.Environment, r.Generation = projectID, site.Production, b.generation
+			b.putJSON(site.RouteKey(r.Host), r)
+			b.head.Append(site.Change{Host: r.Host, Generation: r.Generation})
+		}
+		for i := range hosts {
+			quiet(site.Route{Host: name(i), Deployment: "d2"})
+		}
+		quiet(site.Route{Host: "absent.example.test", Deployment: "d2"})
+		for range 2 * site.MaxChanges {
+			b.head.Append(site.Change{Host: "other.example.test", Generation: b.generation})
+		}
+		quiet(site.Route{Host: hostName, Gone: true}) // the last change, which the log names
+		b.putJSON(site.HeadKey, b.head)
+		ahead.Store(int64(24 * time.Hour))
+
+		// It wakes up.
+		time.Sleep(110 * time.Millisecond)
+		if got := lookFor(ctx, t, e, hostName, "/"); got.status != 410 {
+			t.Errorf("what the log names: %d %q", got.status, got.body)
+		}
+		if got := lookFor(ctx, t, e, "absent.example.test", "/"); got.body != "two" {
+			t.Errorf("a host that had no route: %d %q", got.status, got.body)
+		}
+		time.Sleep(400 * time.Millisecond) // and a switch takes up to 300
+		for _, i := range inUse {
+			if shows(i) != "two" {
+				t.Errorf("%s, in use, is not among the first", name(i))
+			}
+		}
+		if n := reads(); n > perSecond+perSecond/2+1 {
+			t.Errorf("%d reads within 0.51 s", n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := reads(); n < 2*perSecond || n > 4*perSecond {
+			t.Errorf("%d reads within 2.5 s", n)
+		}
+		time.Sleep(hosts / perSecond * time.Second)
+		for i := range hosts {
+			if shows(i) != "two" {
+				t.Fatalf("%s still shows %q", name(i), shows(i))
+			}
+		}
+	}, func(c *edge.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		c.Pace.RevalidatePerSecond, c.Pace.Poll = perSecond, 100*time.Millisecond
+	})
+}
