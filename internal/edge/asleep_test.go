@@ -15,7 +15,7 @@ import (
 // and then its clock is a day ahead. What it holds is read again, what is in
 // use first, at the rate that is allowed; what the log still names, at once.
 func TestAnEdgeThatSleptForADay(t *testing.T) {
-	const hosts, perSecond = 300, 50
+	const hosts, perSecond = 100, 20
 	var ahead atomic.Int64
 	inTime(t, func(t *testing.T, b *bucket, e *edge.Edge) {
 		ctx := t.Context()
@@ -28,7 +28,7 @@ func TestAnEdgeThatSleptForADay(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Minute)
-		inUse := []int{5, 77, 200}
+		inUse := []int{5, 40, 77}
 		for _, i := range inUse {
 			shows(i)
 		}

@@ -84,12 +84,13 @@ func (b *killingBucket) killed() bool {
 // publishing is a control plane that can be killed and started again.
 type publishing struct {
 	*controlplane.Service
-	t      *testing.T
+	t      testing.TB
 	dir    string
-	bucket *killingBucket
+	bucket blob.Store
 	blobs  string // where signed URLs lead
 	me     controlplane.Principal
-	clock  atomic.Int64 // how far it is ahead
+	clock  atomic.Int64  // how far it is ahead
+	head   time.Duration // between two writes of the change log
 	end    func()
 }
 
@@ -105,7 +106,7 @@ func (p *publishing) start() {
 		p.t.Fatal(err)
 	}
 	config := controlplane.Config{
-		BaseDomain: baseName, PublicURL: "http://127.0.0.1:1", MasterKey: bytes.Repeat([]byte{7}, 32), Exclusive: true,
+		BaseDomain: baseName, PublicURL: "http://127.0.0.1:1", MasterKey: bytes.Repeat([]byte{7}, 32), Exclusive: true, HeadInterval: p.head,
 		Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) },
 	}
 	p.Service = controlplane.New(config, s, l, p.bucket, noRunner{}, slog.New(slog.DiscardHandler))
@@ -149,7 +150,11 @@ func (p *publishing) upload(project, text string) string {
 		p.t.Fatal(err)
 	}
 	for _, u := range next.Uploads {
-		r, err := http.NewRequestWithContext(ctx, u.URL.Method, p.blobs+u.URL.URL, strings.NewReader(text))
+		to := u.URL.URL
+		if strings.HasPrefix(to, "/") {
+			to = p.blobs + to
+		}
+		r, err := http.NewRequestWithContext(ctx, u.URL.Method, to, strings.NewReader(text))
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -182,7 +187,8 @@ func TestEdgesConvergeWhereverAPublisherIsKilled(t *testing.T) {
 	t.Cleanup(func() { raw.Close() })
 	blobs := httptest.NewServer(raw.Handler(slog.New(slog.DiscardHandler)))
 	t.Cleanup(blobs.Close)
-	p := &publishing{t: t, dir: dir, bucket: &killingBucket{Store: raw, kill: -1}, blobs: blobs.URL, me: controlplane.Principal{UserID: "me", Scope: controlplane.ScopeAdmin}}
+	bucket := &killingBucket{Store: raw, kill: -1}
+	p := &publishing{t: t, dir: dir, bucket: bucket, blobs: blobs.URL, me: controlplane.Principal{UserID: "me", Scope: controlplane.ScopeAdmin}}
 	p.start()
 	defer func() { p.end() }()
 	project, err := p.CreateProject(t.Context(), p.me, controlplane.ProjectInput{Name: "site"})
@@ -213,7 +219,7 @@ func TestEdgesConvergeWhereverAPublisherIsKilled(t *testing.T) {
 			version++
 			p.clock.Add(int64([]time.Duration{10 * time.Minute, -10 * time.Minute}[write%2]))
 			id := p.upload(project.ID, fmt.Sprint("version ", version))
-			p.bucket.arm(write, late)
+			bucket.arm(write, late)
 			ctx, cancel := context.WithCancel(t.Context())
 			published := make(chan error, 1)
 			go func() {
@@ -221,15 +227,15 @@ func TestEdgesConvergeWhereverAPublisherIsKilled(t *testing.T) {
 				published <- err
 			}()
 			eventually(t, "published, or killed", func() bool {
-				return p.bucket.killed() || shows(right, version)()
+				return bucket.killed() || shows(right, version)()
 			})
-			hit = p.bucket.killed()
+			hit = bucket.killed()
 			cancel()
 			<-published
 			p.end()
 			shows(right, version)()
 			shows(wrong, version)()
-			p.bucket.arm(-1, false)
+			bucket.arm(-1, false)
 			p.start()
 			eventually(t, "the edge shows the new version", shows(right, version))
 			eventually(t, "and so does the one with a wrong clock", shows(wrong, version))
