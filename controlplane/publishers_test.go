@@ -70,16 +70,16 @@ func (b *slowBucket) Put(ctx context.Context, key string, body io.Reader, size i
 	return info, err
 }
 
-// watchedBucket checks that no record is ever replaced by an older one, and that
+// orderedBucket checks that no record is ever replaced by an older one, and that
 // the change log only grows.
-type watchedBucket struct {
+type orderedBucket struct {
 	blob.Store
 	t       testing.TB
 	mu      sync.Mutex
 	highest map[string]int64
 }
 
-func (b *watchedBucket) Put(ctx context.Context, key string, body io.Reader, size int64, opts blob.PutOptions) (blob.Info, error) {
+func (b *orderedBucket) Put(ctx context.Context, key string, body io.Reader, size int64, opts blob.PutOptions) (blob.Info, error) {
 	if !isRecord(key) {
 		return b.Store.Put(ctx, key, body, size, opts)
 	}
@@ -185,7 +185,7 @@ func TestTwoPublishersAtOnce(t *testing.T) {
 
 // publishTwice reports whether publishing ended before that call.
 func publishTwice(t *testing.T, call int, late bool) bool {
-	watched := &watchedBucket{t: t, highest: map[string]int64{}}
+	watched := &orderedBucket{t: t, highest: map[string]int64{}}
 	slow := &slowBucket{Store: watched, after: -1}
 	p := newPlane(t, func(p *plane) { watched.Store = p.raw; p.bucket = slow; p.config.Exclusive = false })
 	if err := p.Start(t.Context()); err != nil {
@@ -249,7 +249,7 @@ func publishTwice(t *testing.T, call int, late bool) bool {
 func TestPublishersWithWrongClocks(t *testing.T) {
 	for _, wrong := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
 		t.Run(wrong.String(), func(t *testing.T) {
-			watched := &watchedBucket{t: t, highest: map[string]int64{}}
+			watched := &orderedBucket{t: t, highest: map[string]int64{}}
 			p := newPlane(t, func(p *plane) { watched.Store = p.raw; p.bucket = watched; p.config.Exclusive = false })
 			if err := p.Start(t.Context()); err != nil {
 				t.Fatal(err)
