@@ -38,14 +38,15 @@ type breaker struct {
 }
 
 // enter reports whether a read may go to the bucket. One that does must report
-// how it ended: succeeded, failed, or left.
-func (b *breaker) enter(now time.Time) bool {
+// how it ended: succeeded, failed, or left. Where something else finds out
+// whether the bucket is back, no read has to.
+func (b *breaker) enter(now time.Time, foundOut bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.state == breakerClosed:
 		return true
-	case b.state == breakerOpen && !now.Before(b.probeAt):
+	case b.state == breakerOpen && !foundOut && !now.Before(b.probeAt):
 		b.state = breakerHalfOpen
 		return true
 	}

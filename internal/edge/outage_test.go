@@ -326,3 +326,49 @@ func TestAFloodFromAFailingBucketCostsNoMore(t *testing.T) {
 		t.Errorf("%d reads of the bucket, the budget is 20", reads)
 	}
 }
+
+// TestABucketThatKeepsFailingIsNotWaitedFor: once it is known that the bucket
+// hangs, whoever needs it is told at once, and what is known goes on.
+func TestABucketThatKeepsFailingIsNotWaitedFor(t *testing.T) {
+	inTime(t, func(t *testing.T, b *bucket, e *edge.Edge) {
+		ctx := t.Context()
+		b.deploy("d2", site.Meta{}, texts(map[string]string{"/index.html": "two", "/cold.html": "cold"}))
+		b.route(site.Route{Host: "other.example.test", Deployment: "d2"})
+		time.Sleep(time.Second)
+		if got := look(t, e, "/"); got.body != "two" {
+			t.Fatalf("got %d %q", got.status, got.body)
+		}
+		b.breaks(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+		time.Sleep(5 * time.Second) // the change log could not be read
+		slowest := func(host, path string, status int) {
+			t.Helper()
+			start := time.Now()
+			a := e.Answer(ctx, &edge.Request{Method: http.MethodGet, Host: host, Path: path})
+			if took := time.Since(start); a.Status != status || took > 4*time.Second {
+				t.Errorf("%s%s: %d after %v", host, path, a.Status, took)
+			}
+		}
+		slowest(hostName, "/cold", 502)
+		slowest("other.example.test", "/", 503) // the first that finds out
+		for n := range 100 {
+			start := time.Now()
+			for _, tt := range []struct {
+				host, path string
+				status     int
+			}{{hostName, "/cold", 502}, {"other.example.test", "/", 503}, {fmt.Sprintf("new-%d.example.test", n), "/", 503}, {hostName, "/", 200}} {
+				if a := e.Answer(ctx, &edge.Request{Method: http.MethodGet, Host: tt.host, Path: tt.path}); a.Status != tt.status {
+					t.Errorf("%s%s: %d", tt.host, tt.path, a.Status)
+				}
+			}
+			if took := time.Since(start); took > 0 {
+				t.Errorf("it took %v", took)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		b.breaks(nil)
+		time.Sleep(5 * time.Second) // of the poll that hangs, and the next one
+		if got := lookFor(ctx, t, e, "other.example.test", "/"); got.body != "two" {
+			t.Errorf("it is back: %d %q", got.status, got.body)
+		}
+	}, func(c *edge.Config) { c.Pace.ReadTimeout = 10 * time.Second })
+}

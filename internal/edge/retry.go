@@ -39,8 +39,8 @@ func retried[T any](ctx context.Context, o *origin, w want, call func(context.Co
 	var err error
 	for n := 1; ; n++ {
 		// The change log is asked whatever the breaker says: it is how the edge
-		// learns that the bucket is back.
-		if w.kind != kindHead && !k.breaker.enter(time.Now()) {
+		// learns that the bucket is back, and nobody waits for it.
+		if w.kind != kindHead && !k.breaker.enter(time.Now(), o.kinds[kindHead].breaker.now() == breakerOpen) {
 			if err == nil {
 				err = errBreaker
 			}
