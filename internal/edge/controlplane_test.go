@@ -142,7 +142,7 @@ func (p *publishing) upload(project, text string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if err := p.PutManifest(ctx, a, d.ID, encoded); err != nil {
+	if _, err := p.PutManifest(ctx, a, d.ID, encoded); err != nil {
 		p.t.Fatal(err)
 	}
 	next, err := p.Uploads(ctx, a, d.ID)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -88,9 +89,16 @@ func (e *Edge) prefetch(ctx context.Context, from, to *hostView) {
 		if ctx.Err() != nil {
 			break
 		}
-		if old, ok := e.pages.peek(key); ok {
+		old, ok := e.pages.peek(key)
+		if ok && old.hosts != nil {
+			old = old.hosts.get(from.route.Host)
+		}
+		if old != nil {
 			f.page(ctx, key.path, old)
 		}
+	}
+	if before, ok := e.manifests.cache.peek(from.deployment.key); ok {
+		f.elsewhere(ctx, from, before)
 	}
 	_ = f.reads.Wait() // none returns an error
 }
@@ -106,21 +114,34 @@ type prefetch struct {
 
 // page prepares what stands in the new deployment for a page of the old one.
 func (f *prefetch) page(ctx context.Context, at string, old *page) {
-	if !strings.HasPrefix(at, "/") { // it answers elsewhere than at its own path
-		if file, ok := f.manifest.Lookup("/" + at); ok {
-			f.fetch(ctx, at, file, old)
+	d := f.decide(at)
+	switch {
+	case d.Outcome == site.Served && !d.Rewrite:
+		f.fetch(ctx, f.edge.pageOf(f.to, f.to.deployment.key, &d), old)
+	case old.immutable && (d.Outcome == site.Shell || d.Outcome == site.Missing):
+		for file := range f.successors(d.Path) {
+			if d := f.decide(site.CanonicalPath(file.Path())); d.Outcome == site.Served && !d.Rewrite {
+				f.fetch(ctx, f.edge.pageOf(f.to, f.to.deployment.key, &d), old)
+			}
 		}
-		return
 	}
-	path, err := site.DecodePath(at)
-	if err != nil {
-		return
-	}
-	if found := f.manifest.Resolve(path); found.Found && site.CanonicalPath(found.Home) == at {
-		f.fetch(ctx, at, found.File, old)
-	} else if !found.Found && old.immutable {
-		for file := range f.successors(path) {
-			f.fetch(ctx, site.CanonicalPath(file.Path()), file, old)
+}
+
+func (f *prefetch) decide(path string) site.Decision {
+	return f.manifest.Decide(&site.Request{Method: http.MethodGet, Host: f.to.route.Host, Path: path})
+}
+
+// elsewhere fetches the contents of what answered at other paths than its own,
+// such as the shell of an application. Those pages are prepared when they are
+// asked for.
+func (f *prefetch) elsewhere(ctx context.Context, from *hostView, before *site.Manifest) {
+	keys := f.edge.elsewhere.recent(prefetchPages, func(k elsewhereKey) bool {
+		return k.by == from.deployment.key && k.of == from.deployment.key
+	})
+	for _, key := range keys {
+		old, held := f.edge.elsewhere.peek(key)
+		if file, ok := f.manifest.Lookup(before.File(key.file).Path()); held && ok && ctx.Err() == nil {
+			f.fetch(ctx, newPage(f.to.project, file), old)
 		}
 	}
 }
@@ -154,9 +175,10 @@ func (f *prefetch) successors(path string) func(yield func(site.File) bool) {
 	}
 }
 
-func (f *prefetch) fetch(ctx context.Context, at string, file site.File, old *page) {
+// fetch fetches the first chunks of a page in the encodings that were sent of the
+// old one.
+func (f *prefetch) fetch(ctx context.Context, g, old *page) {
 	e := f.edge
-	g := e.pageOf(f.to.project, pageKey{f.to.deployment.key, at}, file)
 	for encoding, v := range old.variants {
 		if v == nil {
 			continue
