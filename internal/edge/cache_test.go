@@ -2,21 +2,36 @@ package edge
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 func TestCacheIsBounded(t *testing.T) {
 	c := newCache[string, int](1000, 1, hashString)
 	for i := range 5000 {
 		c.add(fmt.Sprint(i), i, int64(1+i%20))
+		if i%3 == 0 {
+			c.get(fmt.Sprint(i / 2))
+		}
 	}
-	if n, cost := c.size(); cost > 1000 || n == 0 {
-		t.Errorf("%d values cost %d", n, cost)
+	if s := c.stats(); s.cost > 1000 || s.entries == 0 || s.evictions != uint64(5000-s.entries) {
+		t.Errorf("%+v", s)
+	}
+	for i := range c.shards {
+		if s := &c.shards[i]; s.ghost.Len() > s.all.Len() {
+			t.Errorf("%d are remembered for %d that are held", s.ghost.Len(), s.all.Len())
+		}
 	}
 	c.resize(100)
-	if _, cost := c.size(); cost > 100 {
-		t.Errorf("after the resize: %d", cost)
+	if s := c.stats(); s.cost > 100 {
+		t.Errorf("after the resize: %+v", s)
+	}
+	c.resize(0)
+	if s := c.stats(); s.entries != 0 {
+		t.Errorf("resized to nothing: %+v", s)
 	}
 }
 
@@ -38,23 +53,146 @@ func TestCacheKeepsAccount(t *testing.T) {
 	for _, cost := range costs {
 		want += cost
 	}
-	if n, cost := c.size(); n != len(costs) || cost != want {
-		t.Errorf("%d values cost %d, want %d and %d", n, cost, len(costs), want)
+	if s := c.stats(); s.entries != len(costs) || s.cost != want {
+		t.Errorf("%+v, want %d and %d", s, len(costs), want)
+	}
+	// Those on probation have an account of their own.
+	for key := range costs {
+		c.remove(key)
+	}
+	for i := range c.shards {
+		if s := &c.shards[i]; s.cost != 0 || s.youngCost != 0 || s.young.Len() != 0 {
+			t.Errorf("nothing is held, and costs %d, on probation %d for %d", s.cost, s.youngCost, s.young.Len())
+		}
 	}
 }
 
-func TestCacheForgetsTheLeastRecentlyUsed(t *testing.T) {
+func TestCacheCountsHitsAndMisses(t *testing.T) {
+	c := newCache[int, int](100, 1000, func(int) uint64 { return 0 })
+	c.add(1, 1, 1)
+	c.get(1)
+	c.get(1)
+	c.get(2)
+	c.peek(1)
+	c.peek(2)
+	if s := c.stats(); s.hits != 2 || s.misses != 1 || s.evictions != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestAHotSetSurvivesAScan reads ten times as much as the cache holds, once
+// each, and then asks for what was hot before.
+func TestAHotSetSurvivesAScan(t *testing.T) {
+	const size, hot = 1000, 500
+	c := newCache[int, int](size, size+1, func(int) uint64 { return 0 })
+	lru, _ := simplelru.NewLRU[int, int](size, nil)
+	use := func(key int) {
+		if _, ok := c.get(key); !ok {
+			c.add(key, key, 1)
+		}
+		if _, ok := lru.Get(key); !ok {
+			lru.Add(key, key)
+		}
+	}
+	for range 4 {
+		for key := range hot {
+			use(key)
+		}
+	}
+	for key := range 10 * size {
+		use(hot + key)
+	}
+	for key := range hot {
+		if _, ok := c.peek(key); !ok {
+			t.Fatalf("%d is gone", key)
+		}
+		if lru.Contains(key) {
+			t.Fatal("an LRU keeps it too: this shows nothing")
+		}
+	}
+	// What is hot next takes the place of what is not any more.
+	for range 12 {
+		for key := range size / 2 {
+			use(1_000_000 + key)
+			use(2_000_000 + key) // more than fits on probation
+		}
+	}
+	held := 0
+	for key := range size / 2 {
+		if _, ok := c.peek(1_000_000 + key); ok {
+			held++
+		}
+	}
+	if held < size/4 {
+		t.Errorf("of what is hot now %d are held", held)
+	}
+}
+
+// TestHitRatioIsAtLeastThatOfAnLRU counts hits on traces in which few keys are
+// asked for often, at several sizes of the cache.
+func TestHitRatioIsAtLeastThatOfAnLRU(t *testing.T) {
+	const keys, requests = 20_000, 300_000
+	for _, size := range []int{200, 1000, 5000} {
+		for _, exponent := range []float64{1.01, 1.1, 1.3} {
+			random := rand.New(rand.NewPCG(1, uint64(size)))
+			zipf := rand.NewZipf(random, exponent, 1, keys-1)
+			c := newCache[uint64, bool](int64(size), math.MaxInt64, func(uint64) uint64 { return 0 })
+			lru, _ := simplelru.NewLRU[uint64, bool](size, nil)
+			hits, lruHits := 0, 0
+			for range requests {
+				key := zipf.Uint64()
+				if _, ok := c.get(key); ok {
+					hits++
+				} else {
+					c.add(key, true, 1)
+				}
+				if _, ok := lru.Get(key); ok {
+					lruHits++
+				} else {
+					lru.Add(key, true)
+				}
+			}
+			t.Logf("%d of %d keys, exponent %.2f: %.3f, LRU %.3f", size, keys, exponent, float64(hits)/requests, float64(lruHits)/requests)
+			if hits < lruHits {
+				t.Errorf("%d of %d keys, exponent %.2f: %d hits, an LRU has %d", size, keys, exponent, hits, lruHits)
+			}
+		}
+	}
+}
+
+func TestCacheForgetsWhatIsNotUsed(t *testing.T) {
 	c := newCache[int, int](3, 4, func(int) uint64 { return 0 })
 	for i := range 3 {
 		c.add(i, i, 1)
 	}
-	c.get(0)
+	for range provenUses {
+		c.get(0)
+		c.get(2)
+	}
 	c.peek(1) // not a use
 	c.add(3, 3, 1)
 	for key, want := range map[int]bool{0: true, 1: false, 2: true, 3: true} {
 		if _, ok := c.peek(key); ok != want {
 			t.Errorf("%d: %v", key, ok)
 		}
+	}
+}
+
+func TestWhatIsAskedForAgainSoonStays(t *testing.T) {
+	c := newCache[int, int](100, 1000, func(int) uint64 { return 0 })
+	for i := range 100 {
+		c.add(i, i, 1)
+	}
+	c.add(100, 100, 1) // 0 leaves
+	c.add(0, 0, 1)     // and comes back
+	for i := range 1000 {
+		c.add(1000+i, i, 1)
+	}
+	if _, ok := c.peek(0); !ok {
+		t.Error("it had to prove itself twice")
+	}
+	if _, ok := c.peek(100); ok {
+		t.Error("what was asked for once stays")
 	}
 }
 
@@ -66,7 +204,18 @@ func TestTheNewestManifestStaysWhateverItsSize(t *testing.T) {
 		t.Error("it is gone")
 	}
 	c.add(2, 2, 50)
-	if n, _ := c.size(); n != 1 {
-		t.Errorf("%d are held", n)
+	if s := c.stats(); s.entries != 1 {
+		t.Errorf("%d are held", s.entries)
+	}
+	if _, ok := c.peek(2); !ok {
+		t.Error("the older one stayed")
+	}
+}
+
+func TestAHitDoesNotAllocate(t *testing.T) {
+	c := newCache[int, int](100, 1000, func(int) uint64 { return 0 })
+	c.add(1, 1, 1)
+	if n := testing.AllocsPerRun(100, func() { c.get(1) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -137,18 +137,18 @@ func (e *Edge) gauges(prefix string) []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, f)
 	}
 	var all []prometheus.Collector
-	for name, size := range map[string]func() (int, int64){
-		"routes":    func() (int, int64) { return e.resolver.hosts.size() },
-		"absent":    func() (int, int64) { return e.resolver.absent.size() },
-		"manifests": func() (int, int64) { return e.manifests.cache.size() },
-		"pages":     func() (int, int64) { return e.pages.size() },
-		"elsewhere": func() (int, int64) { return e.elsewhere.size() },
-		"chunks":    func() (int, int64) { return e.chunks.cache.size() },
+	for name, size := range map[string]func() cacheStats{
+		"routes":    func() cacheStats { return e.resolver.hosts.stats() },
+		"absent":    func() cacheStats { return e.resolver.absent.stats() },
+		"manifests": func() cacheStats { return e.manifests.cache.stats() },
+		"pages":     func() cacheStats { return e.pages.stats() },
+		"elsewhere": func() cacheStats { return e.elsewhere.stats() },
+		"chunks":    func() cacheStats { return e.chunks.cache.stats() },
 	} {
 		labels := prometheus.Labels{"cache": name}
-		all = append(all, gauge("cache_entries", "What a cache holds.", labels, func() float64 { n, _ := size(); return float64(n) }))
+		all = append(all, gauge("cache_entries", "What a cache holds.", labels, func() float64 { return float64(size().entries) }))
 		if name != "routes" && name != "absent" {
-			all = append(all, gauge("cache_bytes", "How many bytes a cache holds.", labels, func() float64 { _, n := size(); return float64(n) }))
+			all = append(all, gauge("cache_bytes", "How many bytes a cache holds.", labels, func() float64 { return float64(size().cost) }))
 		}
 	}
 	for kind := range kindCount {

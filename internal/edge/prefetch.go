@@ -76,7 +76,7 @@ func replaces(from, to *hostView) bool {
 }
 
 // prefetch fetches a deployment's manifest, prepares the pages that were asked
-// for under the deployment before, the latest first, and fetches their first
+// for under the deployment before, the most used first, and fetches their first
 // chunks in the encodings that were sent. What fails, whoever asks will see.
 func (e *Edge) prefetch(ctx context.Context, from, to *hostView) {
 	m, _, err := e.manifests.get(ctx, to.deployment)
@@ -202,17 +202,13 @@ func (f *prefetch) fetch(ctx context.Context, g, old *page) {
 	}
 }
 
-// recent returns up to n keys that match, those that were used last first.
+// recent returns up to n keys that match: those that were used most lately
+// first, and of those the newest.
 func (c *cache[K, V]) recent(n int, match func(K) bool) []K {
 	shards := make([][]K, len(c.shards))
 	longest := 0
 	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		keys := s.lru.Keys()
-		s.mu.Unlock()
-		slices.Reverse(keys)
-		shards[i] = slices.DeleteFunc(keys, func(k K) bool { return !match(k) })
+		shards[i] = c.shards[i].recent(match)
 		longest = max(longest, len(shards[i]))
 	}
 	// Each shard knows its own order only.
@@ -225,4 +221,21 @@ func (c *cache[K, V]) recent(n int, match func(K) bool) []K {
 		}
 	}
 	return all
+}
+
+func (s *cacheShard[K, V]) recent(match func(K) bool) []K {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var byUses [maxUses + 1][]K
+	for _, e := range s.all.Values() { // the oldest first
+		if match(e.key) {
+			byUses[e.uses] = append(byUses[e.uses], e.key)
+		}
+	}
+	var keys []K
+	for _, some := range slices.Backward(byUses[:]) {
+		slices.Reverse(some)
+		keys = append(keys, some...)
+	}
+	return keys
 }
