@@ -29,16 +29,23 @@ type App struct {
 	// is not known gets a page that says so; any other, 421. Required.
 	BaseDomain string `json:"base_domain,omitempty"`
 
-	// The directory where known routes, project records and manifests are kept,
-	// so that a restart while the bucket is away still serves. Default: below
-	// Caddy's data directory.
+	// The directory where known routes, project records, manifests and contents
+	// are kept, so that a restart while the bucket is away still serves. Default:
+	// below Caddy's data directory.
 	StateDir string `json:"state_dir,omitempty"`
 
-	// How many bytes the files in state_dir may have together. Default: 1 GiB.
+	// How many bytes the records and manifests in state_dir may have together.
+	// Default: 1 GiB.
 	StateSize int64 `json:"state_size,omitempty"`
 
 	// How many bytes of files' contents are held in memory. Default: 256 MiB.
 	CacheMemory int64 `json:"cache_memory,omitempty"`
+
+	// How many bytes of files' contents are kept in state_dir/chunks. 0 turns that
+	// off; what is there then stays, unused. Several edges may share the
+	// directory: it then holds up to this much, and what the others wrote in the
+	// last hour. Default: 1 GiB.
+	CacheDisk *int64 `json:"cache_disk,omitempty"`
 
 	// How many bytes of manifests are held in memory. Default: 128 MiB.
 	CacheManifests int64 `json:"cache_manifests,omitempty"`
@@ -94,8 +101,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if base, err := site.NormalHost(a.BaseDomain); err != nil || base != a.BaseDomain {
 		return fmt.Errorf("%s: base_domain %q: use a domain name in lower case, without scheme and port", appID, a.BaseDomain)
 	}
+	disk := int64(0)
+	if a.CacheDisk != nil {
+		disk = *a.CacheDisk
+	}
 	for name, value := range map[string]int64{
-		"state_size": a.StateSize, "cache_memory": a.CacheMemory, "cache_manifests": a.CacheManifests, "cache_pages": a.CachePages,
+		"cache_disk": disk, "state_size": a.StateSize, "cache_memory": a.CacheMemory, "cache_manifests": a.CacheManifests, "cache_pages": a.CachePages,
 		"cache_routes": int64(a.CacheRoutes), "poll_interval": int64(a.PollInterval), "read_timeout": int64(a.ReadTimeout),
 		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond), "hsts": int64(a.HSTS), "hand_over": int64(a.HandOver),
 	} {
@@ -161,8 +172,14 @@ func (a *App) Cleanup() error {
 }
 
 func (a *App) sizes() edge.Sizes {
+	disk := int64(0) // the default
+	if a.CacheDisk != nil {
+		if disk = *a.CacheDisk; disk == 0 {
+			disk = -1
+		}
+	}
 	return edge.Sizes{
-		ChunkBytes: a.CacheMemory, ManifestBytes: a.CacheManifests, PageBytes: a.CachePages,
+		ChunkBytes: a.CacheMemory, DiskBytes: disk, ManifestBytes: a.CacheManifests, PageBytes: a.CachePages,
 		Routes: a.CacheRoutes, StateBytes: a.StateSize,
 	}
 }

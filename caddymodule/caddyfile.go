@@ -39,6 +39,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    state_dir                <directory>
 //	    state_size               <size>
 //	    cache_memory             <size>
+//	    cache_disk               <size>|off
 //	    cache_manifests          <size>
 //	    cache_pages              <size>
 //	    cache_routes             <count>
@@ -100,6 +101,12 @@ func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
 		return setSize(d, name, value, &a.StateSize)
 	case "cache_memory":
 		return setSize(d, name, value, &a.CacheMemory)
+	case "cache_disk":
+		a.CacheDisk = new(int64)
+		if size, err := humanize.ParseBytes(value); value == "off" || err == nil && size == 0 {
+			return nil
+		}
+		return setSize(d, name, value, a.CacheDisk)
 	case "cache_manifests":
 		return setSize(d, name, value, &a.CacheManifests)
 	case "cache_pages":

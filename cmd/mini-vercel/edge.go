@@ -101,6 +101,7 @@ func startEdge(s *Settings, data string) (*edge, error) {
 			BaseDomain:  s.BaseDomain,
 			StateDir:    filepath.Join(data, "edge"),
 			CacheMemory: int64(s.EdgeMemory) << 20,
+			CacheDisk:   new(int64(s.EdgeDisk) << 20),
 			CacheRoutes: s.EdgeRoutes,
 		},
 		TrustedProxies: proxies,

@@ -94,6 +94,7 @@ type Settings struct {
 	ACMECARoot    string        `env:"ACME_CA_ROOT" help:"File in PEM with the roots that the CA's own address is trusted by. Default: the system's."`
 
 	EdgeMemory int `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
+	EdgeDisk   int `env:"EDGE_CACHE_DISK_MIB" default:"1024" help:"Disk space of the edge's cache of file contents, in MiB, in DATA_DIR/edge/chunks. 0: none is used."`
 	EdgeRoutes int `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
 }
 

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -25,7 +30,7 @@ type Answer struct {
 	edge  *Edge
 	page  *page
 	from  *variant
-	first []byte // the chunk that the first part begins in, verified
+	first []byte // the chunk that the first part begins in, verified; nil: it is in a file
 	parts []part
 	whole bool // the body is all of the variant
 
@@ -106,31 +111,63 @@ func (a *Answer) send(w http.ResponseWriter, b []byte) error {
 	return err
 }
 
-// sendRange sends bytes of the variant chunk by chunk, and has each next chunk
-// fetched while one is being sent. first is the first chunk, if it is there
-// already.
+// sendRange sends bytes of the variant chunk by chunk, and has those that follow
+// fetched while one is being sent. It holds on to one chunk at most: a client
+// that is slow gets the next one from wherever it is by then. first is the first
+// chunk, if it is there already.
 func (a *Answer) sendRange(ctx context.Context, w http.ResponseWriter, r byteRange, first []byte) error {
 	end := r.start + r.length
+	reading := a.edge.chunks.reading(a.page, a.from, a.from.chunkAt(end-1))
 	for at := r.start; at < end; {
-		n := int(at / site.ChunkSize)
-		chunk := first
+		n := a.from.chunkAt(at)
+		offset := int64(n) * site.ChunkSize
+		from, to := at-offset, min(end-offset, site.ChunkSize)
+		chunk, file := first, (*os.File)(nil)
 		first = nil
 		if chunk == nil {
 			var err error
-			if chunk, _, err = a.edge.chunks.get(ctx, a.from.chunkKey(a.page, n), a.from.span(a.page, n)); err != nil {
-				a.edge.metrics.cut.Inc()
-				return fmt.Errorf("send %s: %w: %w", site.BlobKey(a.page.project, a.from.blob.SHA256), ErrCut, err)
+			if chunk, file, err = reading.get(ctx, n); err != nil {
+				return a.cutOff(err)
 			}
 		}
-		offset := int64(n) * site.ChunkSize
-		if next := offset + site.ChunkSize; next < end {
-			a.edge.chunks.ahead(a.from.chunkKey(a.page, n+1), a.from.span(a.page, n+1))
+		reading.ahead(n)
+		var err error
+		if file != nil {
+			err = a.sendFile(w, file, from, to-from)
+		} else {
+			err = a.send(w, chunk[from:to])
 		}
-		piece := chunk[at-offset : min(end-offset, int64(len(chunk)))]
-		if err := a.send(w, piece); err != nil {
+		if err != nil {
 			return err
 		}
-		at += int64(len(piece))
+		at = offset + to
 	}
 	return nil
 }
+
+// cutOff is the end of an answer whose head was sent.
+func (a *Answer) cutOff(err error) error {
+	a.edge.metrics.cut.Inc()
+	return fmt.Errorf("send %s: %w: %w", site.BlobKey(a.page.project, a.from.blob.SHA256), ErrCut, err)
+}
+
+// sendFile sends a part of a verified file, and closes it: within the kernel,
+// where the connection lets it.
+func (a *Answer) sendFile(w http.ResponseWriter, f *os.File, from, length int64) error {
+	defer f.Close()
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return a.cutOff(err)
+	}
+	buffer := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buffer)
+	// This very type is what net looks for before it uses sendfile.
+	n, err := io.CopyBuffer(w, &io.LimitedReader{R: f, N: length}, *buffer)
+	a.edge.metrics.sent.Add(float64(n))
+	if reading := (*fs.PathError)(nil); errors.As(err, &reading) || errors.Is(err, syscall.EIO) || err == nil && n < length {
+		return a.cutOff(fmt.Errorf("%s: got %d of %d bytes: %w", f.Name(), n, length, short(err)))
+	}
+	return err
+}
+
+// copyBuffers are for connections that can't take a file as it is.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}

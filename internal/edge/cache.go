@@ -21,6 +21,7 @@ type cache[K comparable, V any] struct {
 	shards   []cacheShard[K, V]
 	shardOf  func(K) uint64
 	keepLast bool // the newest value stays even where it alone costs too much
+	plain    bool // nothing is on probation: what is new stays longest
 }
 
 type cacheShard[K comparable, V any] struct {
@@ -115,7 +116,7 @@ func (c *cache[K, V]) add(key K, value V, cost int64) {
 		e.value, e.cost = value, cost
 	} else {
 		e = &cached[K, V]{key: key, value: value, cost: cost}
-		if !s.ghost.Remove(key) {
+		if !c.plain && !s.ghost.Remove(key) {
 			e.young = s.young.PushBack(e)
 		}
 		s.all.Add(key, e)

@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Store      blob.Store
 	BaseDomain string // hosts below it get a page that says no site is here
-	StateDir   string // where known records and manifests are kept; none: nowhere
+	StateDir   string // where known records, manifests and contents are kept; none: nowhere
 	Sizes      Sizes
 	Pace       Pace
 	Log        *slog.Logger
@@ -25,6 +25,7 @@ type Config struct {
 // Sizes bound what an edge keeps. They may change while it runs.
 type Sizes struct {
 	ChunkBytes    int64 // contents of files. Default 256 MiB
+	DiskBytes     int64 // contents of files in StateDir. Default 1 GiB; below 0: none are kept there
 	ManifestBytes int64 // manifests. Default 128 MiB; the newest is kept whatever its size
 	PageBytes     int64 // prepared heads. Default 32 MiB
 	Routes        int   // hosts. Default 100,000
@@ -61,6 +62,9 @@ func (c *Config) complete() error {
 
 func (s *Sizes) complete() {
 	orDefault(&s.ChunkBytes, 256<<20)
+	if s.DiskBytes == 0 {
+		s.DiskBytes = 1 << 30
+	}
 	orDefault(&s.ManifestBytes, 128<<20)
 	orDefault(&s.PageBytes, 32<<20)
 	orDefault(&s.Routes, 100_000)

@@ -63,11 +63,10 @@ func New(c Config) (*Edge, error) {
 		origin:  e.origin, state: state, ctx: ctx, slots: make(chan struct{}, manifestReads),
 	}
 	e.manifests.cache.keepLast = true
-	e.chunks = &chunks{
-		cache:   newCache[chunkKey, []byte](c.Sizes.ChunkBytes, 8*site.ChunkSize, chunkKey.shard),
-		flights: newFlights[chunkKey, []byte](&e.tasks),
-		origin:  e.origin, metrics: e.metrics, ctx: ctx,
-	}
+	e.chunks = newChunks(c.Sizes.ChunkBytes)
+	e.chunks.disk = openDisk(c.StateDir, c.Sizes.DiskBytes, c.Log, e.metrics)
+	e.chunks.flights = newFlights[chunkKey, loaded[[]byte]](&e.tasks)
+	e.chunks.origin, e.chunks.metrics, e.chunks.ctx = e.origin, e.metrics, ctx
 	e.resolver = &resolver{
 		base: "." + c.BaseDomain, ctx: ctx, origin: e.origin, state: state, metrics: e.metrics, log: c.Log, now: c.Now,
 		budget:   rate.NewLimiter(rate.Limit(c.Pace.UnknownPerSecond), 2*c.Pace.UnknownPerSecond),
@@ -86,6 +85,7 @@ func New(c Config) (*Edge, error) {
 	follower := &changeLog{origin: e.origin, resolver: e.resolver, metrics: e.metrics, log: c.Log}
 	e.tasks.start(func() { follower.follow(ctx, e.resolver.ready) })
 	e.tasks.start(func() { e.resolver.refresh.run(ctx) })
+	e.tasks.start(func() { e.chunks.disk.run(ctx) })
 	e.tasks.start(func() {
 		state.run(ctx, e.resolver.keys(), func(err error) {
 			c.Log.Warn("known routes and manifests can't be kept; a restart while the bucket is away would miss them", slog.Any("error", err))
@@ -123,7 +123,8 @@ func (e *Edge) Adjust(s Sizes, p Pace) {
 	e.pages.resize(s.PageBytes)
 	e.elsewhere.resize(elsewhereBytes(s))
 	e.manifests.cache.resize(s.ManifestBytes)
-	e.chunks.cache.resize(s.ChunkBytes)
+	e.chunks.resize(s.ChunkBytes)
+	e.chunks.disk.resize(s.DiskBytes)
 	e.resolver.hosts.resize(int64(s.Routes))
 	e.resolver.absent.resize(absentHosts(s))
 }
@@ -136,21 +137,7 @@ func (e *Edge) gauges(prefix string) []prometheus.Collector {
 	gauge := func(name, help string, labels prometheus.Labels, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, f)
 	}
-	var all []prometheus.Collector
-	for name, size := range map[string]func() cacheStats{
-		"routes":    func() cacheStats { return e.resolver.hosts.stats() },
-		"absent":    func() cacheStats { return e.resolver.absent.stats() },
-		"manifests": func() cacheStats { return e.manifests.cache.stats() },
-		"pages":     func() cacheStats { return e.pages.stats() },
-		"elsewhere": func() cacheStats { return e.elsewhere.stats() },
-		"chunks":    func() cacheStats { return e.chunks.cache.stats() },
-	} {
-		labels := prometheus.Labels{"cache": name}
-		all = append(all, gauge("cache_entries", "What a cache holds.", labels, func() float64 { return float64(size().entries) }))
-		if name != "routes" && name != "absent" {
-			all = append(all, gauge("cache_bytes", "How many bytes a cache holds.", labels, func() float64 { return float64(size().cost) }))
-		}
-	}
+	all := e.cacheCollectors(prefix)
 	for kind := range kindCount {
 		all = append(all, gauge("origin_breaker_state", "Whether the bucket is asked: 0 yes, 1 by one read that decides, 2 no, because it keeps failing. By what is read.",
 			prometheus.Labels{"object": kind.String()}, func() float64 { return float64(e.origin.kinds[kind].breaker.now()) }))

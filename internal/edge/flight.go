@@ -54,11 +54,17 @@ func newFlights[K comparable, V any](t *tasks) *flights[K, V] {
 
 // do returns what work returns, or the context's error where that ends first.
 func (f *flights[K, V]) do(ctx context.Context, key K, work func() (V, error)) (V, error) {
-	fl, err := f.begin(key, work)
+	var none V
+	fl, _, err := f.together(1, func(int) K { return key }, func(K) (V, bool) { return none, false }, func(land []landing[V]) { land[0](work()) })
 	if err != nil {
-		var none V
 		return none, err
 	}
+	return fl.wait(ctx)
+}
+
+// wait returns what the work returned, or the context's error where that ends
+// first.
+func (fl *flight[V]) wait(ctx context.Context) (V, error) {
 	select {
 	case <-fl.done:
 		return fl.value, fl.err
@@ -68,24 +74,61 @@ func (f *flights[K, V]) do(ctx context.Context, key K, work func() (V, error)) (
 	}
 }
 
-// begin starts the work unless it runs already.
-func (f *flights[K, V]) begin(key K, work func() (V, error)) (*flight[V], error) {
+// landed reports whether the work is done.
+func (fl *flight[V]) landed() bool {
+	select {
+	case <-fl.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// landing ends a flight: its waiters get the value, or the error.
+type landing[V any] func(V, error)
+
+// together starts work that brings several values, in their order, unless the
+// first of them is on its way already, or here by now. Those behind the first
+// take part up to one of which that is so. The work must land each of them;
+// begun says how many that are.
+func (f *flights[K, V]) together(count int, key func(int) K, here func(K) (V, bool), work func([]landing[V])) (first *flight[V], begun int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl, ok := f.open[key]; ok {
-		return fl, nil
+	if fl, ok := f.open[key(0)]; ok {
+		return fl, 0, nil
 	}
-	fl := &flight[V]{done: make(chan struct{})}
-	started := f.tasks.start(func() {
-		fl.value, fl.err = work()
-		f.mu.Lock()
-		delete(f.open, key)
-		f.mu.Unlock()
-		close(fl.done)
-	})
-	if !started {
-		return nil, errClosed
+	var landings []landing[V]
+	for i := range count {
+		k := key(i)
+		fl := &flight[V]{done: make(chan struct{})}
+		if f.open[k] != nil {
+			break
+		}
+		if value, ok := here(k); ok {
+			if i == 0 {
+				fl.value = value
+				close(fl.done)
+				return fl, 0, nil
+			}
+			break
+		}
+		if i == 0 {
+			first = fl
+		}
+		f.open[k] = fl
+		landings = append(landings, func(value V, err error) {
+			fl.value, fl.err = value, err
+			f.mu.Lock()
+			delete(f.open, k)
+			f.mu.Unlock()
+			close(fl.done)
+		})
 	}
-	f.open[key] = fl
-	return fl, nil
+	if !f.tasks.start(func() { work(landings) }) {
+		for i := range landings {
+			delete(f.open, key(i))
+		}
+		return nil, 0, errClosed
+	}
+	return first, len(landings), nil
 }

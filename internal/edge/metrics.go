@@ -82,6 +82,7 @@ type Metrics struct {
 	retries       [kindCount]prometheus.Counter
 	hedgesSent    [kindCount]prometheus.Counter
 	hedgesWon     [kindCount]prometheus.Counter
+	cacheMetrics
 }
 
 // newMetrics makes the collectors; gauges ask the edge when they are scraped.
@@ -139,6 +140,7 @@ func newMetrics(e *Edge) *Metrics {
 	})
 	m.publish, m.collectors = publish, append(m.collectors, publish)
 	m.publishClock = counter("publish_applied_unknown_total", "Routes that were applied, but were published ahead of this machine's clock or more than five minutes ago: a clock is wrong, or this edge or the bucket was away.")
+	m.cacheMetrics = newCacheMetrics(counter)
 	if e != nil {
 		m.collectors = append(m.collectors, e.gauges(prefix)...)
 	}

@@ -40,9 +40,5 @@ func (e *Edge) serveMissing(ctx context.Context, q *Request, a *Answer, g *page)
 	variant := g.variants[encoding]
 	a.Status, a.page, a.from, a.whole = http.StatusNotFound, g, variant, true
 	a.Head, a.ownTiming = variant.ok, g.ownTiming
-	if q.Method == http.MethodHead || variant.blob.Size == 0 {
-		a.whole = false
-		return
-	}
 	e.firstChunk(ctx, q, a)
 }

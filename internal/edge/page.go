@@ -119,6 +119,9 @@ func (v *variant) chunkKey(g *page, n int) chunkKey {
 	return chunkKey{g.salt, v.blob.Chunks[n]}
 }
 
+// chunkAt returns in which chunk a byte is.
+func (v *variant) chunkAt(offset int64) int { return int(offset / site.ChunkSize) }
+
 // span returns where the n-th chunk's bytes are in the bucket.
 func (v *variant) span(g *page, n int) span {
 	offset := int64(n) * site.ChunkSize

@@ -183,7 +183,7 @@ func (f *prefetch) fetch(ctx context.Context, g, old *page) {
 		if v == nil {
 			continue
 		}
-		if _, hot := e.chunks.cache.peek(v.chunk); !hot {
+		if _, hot := e.chunks.held(v).peek(v.chunk); !hot {
 			continue
 		}
 		next := g.variants[encoding]
@@ -191,12 +191,12 @@ func (f *prefetch) fetch(ctx context.Context, g, old *page) {
 			next = g.variants[site.Identity]
 		}
 		where := next.span(g, 0)
-		if _, known := e.chunks.cache.peek(next.chunk); known || where.length == 0 || where.length > f.budget {
+		if _, known := e.chunks.held(next).peek(next.chunk); known || where.length == 0 || where.length > f.budget {
 			continue
 		}
 		f.budget -= where.length
 		f.reads.Go(func() error {
-			_, _, _ = e.chunks.get(ctx, next.chunk, where)
+			_, _ = e.chunks.fetch(ctx, g, next, 0, 0)
 			return nil
 		})
 	}

@@ -46,34 +46,46 @@ func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
 	default:
 		a.cut(ranges)
 	}
-	if q.Method == http.MethodHead || v.blob.Size == 0 {
-		a.whole = false
-		return
-	}
 	e.firstChunk(ctx, q, a)
 }
 
 // firstChunk fetches the bytes that the body begins with, so that an answer
-// whose bytes can't be had is a 502 and not a torn 200.
+// whose bytes can't be had is a 502 and not a torn 200. For HEAD it only tells
+// how far away they are.
 func (e *Edge) firstChunk(ctx context.Context, q *Request, a *Answer) {
-	n := 0
+	if a.from.blob.Size == 0 {
+		a.whole = false
+		return
+	}
+	if q.Method == http.MethodHead {
+		a.whole = false
+		a.Result = max(a.Result, e.chunks.where(a.page, a.from, 0))
+		return
+	}
+	n, last := 0, a.from.chunkAt(a.from.blob.Size-1)
 	key := a.from.chunk
 	if !a.whole {
-		if n = int(a.parts[0].bytes.start / site.ChunkSize); n > 0 {
+		first := a.parts[0].bytes
+		last = a.from.chunkAt(first.start + first.length - 1)
+		if n = a.from.chunkAt(first.start); n > 0 {
 			key = a.from.chunkKey(a.page, n)
 		}
 	}
 	var ok bool
-	if a.first, ok = e.chunks.cache.get(key); ok {
+	if a.first, ok = e.chunks.held(a.from).get(key); ok {
 		return
 	}
-	first, from, err := e.chunks.get(ctx, key, a.from.span(a.page, n))
+	if e.chunks.isLarge(a.from) && e.chunks.disk.canOpen(key, a.from.span(a.page, n).length) {
+		a.Result = max(a.Result, ResultDisk)
+		return
+	}
+	first, err := e.chunks.fetch(ctx, a.page, a.from, n, last)
 	if err != nil {
 		*a = Answer{edge: a.edge, Noindex: a.Noindex}
 		e.failed(q, a, err)
 		return
 	}
-	a.first, a.Result = first, max(a.Result, from)
+	a.first, a.Result = first.value, max(a.Result, first.from)
 }
 
 // cut makes the answer 206: one range as it is, several as a multipart body.
