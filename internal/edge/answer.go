@@ -133,7 +133,7 @@ func (a *Answer) sendRange(ctx context.Context, w http.ResponseWriter, r byteRan
 		reading.ahead(n)
 		var err error
 		if file != nil {
-			err = a.sendFile(w, file, from, to-from)
+			err = a.sendFile(w, file, from, to-from, a.from.span(a.page, n).length)
 		} else {
 			err = a.send(w, chunk[from:to])
 		}
@@ -151,17 +151,28 @@ func (a *Answer) cutOff(err error) error {
 	return fmt.Errorf("send %s: %w: %w", site.BlobKey(a.page.project, a.from.blob.SHA256), ErrCut, err)
 }
 
-// sendFile sends a part of a verified file, and closes it: within the kernel,
-// where the connection lets it.
-func (a *Answer) sendFile(w http.ResponseWriter, f *os.File, from, length int64) error {
+// sendFile sends a part of a chunk from a verified file of that size, and closes
+// it: within the kernel, where the connection lets it.
+func (a *Answer) sendFile(w http.ResponseWriter, f *os.File, from, length, size int64) error {
 	defer f.Close()
 	if _, err := f.Seek(from, io.SeekStart); err != nil {
 		return a.cutOff(err)
 	}
-	buffer := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buffer)
-	// This very type is what net looks for before it uses sendfile.
-	n, err := io.CopyBuffer(w, &io.LimitedReader{R: f, N: length}, *buffer)
+	// net uses sendfile for a file, and for one in one LimitedReader. Caddy puts
+	// one around what it is given, so what goes to the end has none here.
+	var part io.Reader = f
+	if from+length < size {
+		part = &io.LimitedReader{R: f, N: length}
+	}
+	var n int64
+	var err error
+	if sender, ok := w.(io.ReaderFrom); ok {
+		n, err = sender.ReadFrom(part)
+	} else {
+		buffer := copyBuffers.Get().(*[]byte)
+		n, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{part}, *buffer)
+		copyBuffers.Put(buffer)
+	}
 	a.edge.metrics.sent.Add(float64(n))
 	if reading := (*fs.PathError)(nil); errors.As(err, &reading) || errors.Is(err, syscall.EIO) || err == nil && n < length {
 		return a.cutOff(fmt.Errorf("%s: got %d of %d bytes: %w", f.Name(), n, length, short(err)))

@@ -130,6 +130,9 @@ func (c *chunks) fetch(ctx context.Context, g *page, v *variant, n, last int) (l
 // is neither here nor on its way, by one read of the bucket. It returns how many
 // that are; none where chunk n is on its way.
 func (c *chunks) begin(g *page, v *variant, n, most int) (fl *flight[loaded[[]byte]], begun int, err error) {
+	if fl := c.flights.of(v.chunkKey(g, n)); fl != nil {
+		return fl, 0, nil
+	}
 	count := 1
 	for count < most && c.where(g, v, n+count) == ResultOrigin {
 		count++

@@ -35,6 +35,7 @@ type disk struct {
 	max     atomic.Int64 // bytes; 0 or less: off
 	log     *slog.Logger
 	metrics *Metrics
+	now     func() time.Time
 	wake    chan struct{}
 
 	mu           sync.Mutex
@@ -89,8 +90,8 @@ const (
 )
 
 // openDisk makes the tier below a state directory. It touches nothing yet.
-func openDisk(stateDir string, maxBytes int64, log *slog.Logger, m *Metrics) *disk {
-	d := &disk{log: log, metrics: m, wake: make(chan struct{}, 1), pending: map[chunkKey][]byte{}}
+func openDisk(stateDir string, maxBytes int64, log *slog.Logger, m *Metrics, now func() time.Time) *disk {
+	d := &disk{log: log, metrics: m, now: now, wake: make(chan struct{}, 1), pending: map[chunkKey][]byte{}}
 	d.verified, _ = simplelru.NewLRU[chunkKey, fileIdentity](maxVerified, nil)
 	if stateDir != "" {
 		d.dir = filepath.Join(stateDir, "chunks")
@@ -198,7 +199,7 @@ func (d *disk) openFile(key chunkKey) (*os.File, fileIdentity, error) {
 		f.Close()
 		return nil, fileIdentity{}, err
 	}
-	if now := time.Now(); now.Sub(modified) > touchAfter {
+	if now := d.now(); now.Sub(modified) > touchAfter {
 		known := d.vouchedFor(key, id)
 		// Where it fails, the file goes too early.
 		if os.Chtimes(f.Name(), now, now) == nil {
@@ -291,7 +292,7 @@ func (d *disk) put(key chunkKey, b []byte, large bool) {
 	if _, ok := d.pending[key]; ok {
 		return
 	}
-	if d.pendingBytes+int64(len(b)) > maxPendingBytes || time.Now().Before(d.paused) {
+	if d.pendingBytes+int64(len(b)) > maxPendingBytes || d.now().Before(d.paused) {
 		d.metrics.diskDropped.Inc()
 		return
 	}
@@ -321,14 +322,14 @@ func (d *disk) run(ctx context.Context) {
 	if d.dir == "" {
 		return
 	}
-	for counted := 0; counted < diskFolders && ctx.Err() == nil; {
+	for folder := 0; folder < diskFolders && ctx.Err() == nil; {
+		d.write()
 		if d.on() {
-			d.count(counted)
-			counted++
-			d.write()
+			d.count(folder)
+			folder++
 			continue
 		}
-		select { // turned on later, perhaps
+		select { // until it is turned on
 		case <-d.wake:
 		case <-ctx.Done():
 		}
@@ -364,7 +365,7 @@ func (d *disk) write() {
 		next := d.order[0]
 		d.order = d.order[1:]
 		b := d.pending[next.key]
-		skip := time.Now().Before(d.paused) || !d.on()
+		skip := d.now().Before(d.paused) || !d.on()
 		d.mu.Unlock()
 		var err error
 		if skip {
@@ -429,7 +430,7 @@ func onDisk(size int64) int64 { return (size + diskBlock - 1) / diskBlock * disk
 func (d *disk) failed(err error) {
 	d.metrics.diskErrors.Inc()
 	d.mu.Lock()
-	d.paused = time.Now().Add(diskPause)
+	d.paused = d.now().Add(diskPause)
 	d.mu.Unlock()
 	if !d.failing.Swap(true) {
 		d.log.Warn("contents of files can't be kept on disk; the edge goes on without and tries again: check the directory and its free space",

@@ -90,7 +90,7 @@ func (d *disk) list(folder int, into []diskFile) []diskFile {
 			continue
 		}
 		if temp {
-			if time.Since(info.ModTime()) > sweepEvery {
+			if d.now().Sub(info.ModTime()) > sweepEvery {
 				os.Remove(filepath.Join(dir, name))
 			}
 			continue

@@ -6,9 +6,14 @@
 // The package knows no Caddy, no database and no control plane: everything
 // that it serves and learns comes from the bucket.
 //
-// What is kept in memory, each bounded and least recently used first out:
-// routes with their project records (by number), hosts that have no route (by
-// number), manifests, prepared pages and chunks (by bytes). Routes, project
-// records and manifests are also kept in a directory, so that an edge that
-// starts while the bucket is away still serves what it knew.
+// What is kept in memory, each bounded: routes with their project records (by
+// number), hosts that have no route (by number), manifests, prepared pages and
+// chunks of files (by bytes). What was asked for once makes room first. Routes,
+// project records, manifests and chunks are also kept in a directory, so that
+// an edge that starts while the bucket is away still serves what it knew.
+//
+// A chunk is looked for in memory, on disk, and in the bucket, and no byte of it
+// leaves before it has matched its sha256. Clients that want the same chunk
+// share one read, and one who reads on has the chunks that follow brought by the
+// same read.
 package edge

@@ -64,7 +64,7 @@ func New(c Config) (*Edge, error) {
 	}
 	e.manifests.cache.keepLast = true
 	e.chunks = newChunks(c.Sizes.ChunkBytes)
-	e.chunks.disk = openDisk(c.StateDir, c.Sizes.DiskBytes, c.Log, e.metrics)
+	e.chunks.disk = openDisk(c.StateDir, c.Sizes.DiskBytes, c.Log, e.metrics, c.Now)
 	e.chunks.flights = newFlights[chunkKey, loaded[[]byte]](&e.tasks)
 	e.chunks.origin, e.chunks.metrics, e.chunks.ctx = e.origin, e.metrics, ctx
 	e.resolver = &resolver{

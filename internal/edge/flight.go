@@ -84,6 +84,13 @@ func (fl *flight[V]) landed() bool {
 	}
 }
 
+// of returns what is under way for a key; nil where nothing is.
+func (f *flights[K, V]) of(key K) *flight[V] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open[key]
+}
+
 // landing ends a flight: its waiters get the value, or the error.
 type landing[V any] func(V, error)
 

@@ -189,10 +189,12 @@ func (v *viewer) Write(p []byte) (int, error) {
 }
 
 func (v *viewer) ReadFrom(src io.Reader) (int64, error) {
+	part := src
 	if limited, ok := src.(*io.LimitedReader); ok {
-		if _, ok := limited.R.(*os.File); ok {
-			v.files++
-		}
+		part = limited.R
+	}
+	if _, ok := part.(*os.File); ok { // what net takes within the kernel
+		v.files++
 	}
 	return io.Copy(struct{ io.Writer }{v}, src)
 }
