@@ -51,7 +51,10 @@ func Config(o Options) ([]byte, error) {
 		o.GracePeriod = 10 * time.Second
 	}
 	servers := map[string]any{"edge": map[string]any{
-		"listen": []string{o.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off, "protocols": []string{"h1"},
+		"listen": []string{o.Listen}, "routes": handle(map[string]any{"handler": appID}), "automatic_https": off,
+		// Without h2c, Caddy looks for its preface itself, in a wrapper around every
+		// connection that keeps the kernel from sending files.
+		"protocols": []string{"h1", "h2c"},
 	}}
 	if o.MetricsListen != "" {
 		if o.MetricsListen == o.Listen {
