@@ -151,7 +151,7 @@ type issuing struct {
 	turn chan struct{} // held by the one that changes the shared record
 
 	mu      sync.Mutex
-	tried   *simplelru.LRU[string, attempt]
+	tried   *simplelru.LRU[string, order]
 	refused *simplelru.LRU[string, refusal] // by budget
 }
 
@@ -165,15 +165,15 @@ type refusal struct {
 // new configuration may have a larger one.
 const refusalTime = time.Minute
 
-// attempt is a name that this edge let a CA be asked for.
-type attempt struct {
+// order is a name that this edge let a CA be asked for.
+type order struct {
 	until time.Time // not again before
 	wait  time.Duration
 }
 
 func newIssuing(now func() time.Time) *issuing {
 	i := &issuing{now: now, turn: make(chan struct{}, 1)}
-	i.tried, _ = simplelru.NewLRU[string, attempt](issuingNames, nil) // fails for a size below 1 only
+	i.tried, _ = simplelru.NewLRU[string, order](issuingNames, nil) // fails for a size below 1 only
 	i.refused, _ = simplelru.NewLRU[string, refusal](issuingNames, nil)
 	return i
 }
