@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -109,7 +108,7 @@ func (b *bucket) put(key string, body []byte) {
 
 func (b *bucket) putJSON(key string, v any) {
 	b.t.Helper()
-	encoded, err := json.Marshal(v)
+	encoded, err := site.EncodeRecord(v)
 	if err != nil {
 		b.t.Fatal(err)
 	}

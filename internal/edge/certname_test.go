@@ -172,6 +172,7 @@ func TestAFailureIsNotADenial(t *testing.T) {
 		t.Errorf("the bucket is away: %v", err)
 	}
 	b.breaks(nil)
+	eventually(t, "the bucket is asked again", func() bool { return lookFor(context.Background(), t, e, hostName, "/").status != 503 })
 	store := &certStore{fault: errAway}
 	if err := e.Certificate(context.Background(), hostName, store.rules(edge.CertLimits{})); !errors.Is(err, errAway) || errors.Is(err, edge.ErrNoCertificate) {
 		t.Errorf("the storage is away: %v", err)
