@@ -80,10 +80,15 @@ func TestTheRepositorysCaddyfile(t *testing.T) {
 			`"directory": "{env.BUCKET_DIR}"`, `"base_domain": "example.test"`, `"cache_memory": 268435456`, `"cache_disk": 1073741824`, `":8123"`, `":443"`, `127.0.0.1:9464`,
 			`"redirect_port": 443`, `"ca": "https://acme-v02.api.letsencrypt.org/directory"`, `"email": "ops@example.com"`, `"module": "mini_vercel"`, `"on_demand": true`,
 		},
-		"../Caddyfile.wildcard": {`"*.example.test"`, `"name": "test"`, `"token": "{env.TOKEN}"`},
+		"../Caddyfile.wildcard":     {`"*.example.test"`, `"name": "test"`, `"token": "{env.TOKEN}"`},
+		"../Caddyfile.certificates": {`"module": "bucket"`, `"name": "{env.CERTS_BUCKET_NAME}"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("EDGE_WILDCARD", name)
+			variable := "EDGE_WILDCARD"
+			if strings.HasSuffix(name, ".certificates") {
+				variable = "EDGE_CERTIFICATES"
+			}
+			t.Setenv(variable, name)
 			t.Setenv("EDGE_DNS", "test {env.TOKEN}")
 			got, err := adapt(string(content))
 			if err != nil {

@@ -93,7 +93,7 @@ func newCertificates(t *testing.T, challenges ...string) *certificates {
 	ports := freePorts(t, 2)
 	c := &certificates{
 		t: t, sites: newBucket(t), gate: newGate(t, o.Endpoint), httpPort: ports[0], httpsPort: ports[1],
-		ca:  pebble.Start(t, pebble.Options{HTTPPort: ports[0], TLSPort: ports[1], Blocked: []string{"blocked.localhost"}}),
+		ca:  pebble.Start(t, pebble.Options{HTTPPort: ports[0], TLSPort: ports[1], Blocked: []string{"refused.localhost"}}),
 		log: filepath.Join(t.TempDir(), "log"), dataDir: t.TempDir(),
 	}
 	t.Setenv("EDGE_SECRET", firstSecret)
@@ -224,7 +224,7 @@ func TestCertificatesByEitherChallenge(t *testing.T) {
 	for _, challenge := range []string{"http", "tls-alpn"} {
 		t.Run(challenge, func(t *testing.T) {
 			c := newCertificates(t, challenge)
-			c.sites.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
+			c.sites.deploy("kept.localhost", "d1", map[string]string{"/index.html": "home"})
 			c.start()
 			client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 				TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
@@ -232,7 +232,7 @@ func TestCertificatesByEitherChallenge(t *testing.T) {
 					return new(net.Dialer).DialContext(ctx, network, local4(c.httpsPort))
 				},
 			}}
-			response, err := client.Get("https://a.localhost/")
+			response, err := client.Get("https://kept.localhost/")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +242,7 @@ func TestCertificatesByEitherChallenge(t *testing.T) {
 			for _, more := range response.TLS.PeerCertificates[1:] {
 				intermediates.AddCert(more)
 			}
-			if _, err := leaf.Verify(x509.VerifyOptions{Roots: c.ca.Roots(), Intermediates: intermediates, DNSName: "a.localhost"}); err != nil {
+			if _, err := leaf.Verify(x509.VerifyOptions{Roots: c.ca.Roots(), Intermediates: intermediates, DNSName: "kept.localhost"}); err != nil {
 				t.Errorf("not the CA's: %v", err)
 			}
 			if response.StatusCode != 200 || c.ca.Orders() != 1 {
@@ -255,16 +255,16 @@ func TestCertificatesByEitherChallenge(t *testing.T) {
 func TestHTTPSOutlivesTheBucketAndTheCA(t *testing.T) {
 	c := newCertificates(t)
 	stop := c.start()
-	known := c.mustShake("a.localhost")
+	known := c.mustShake("kept.localhost")
 	stop()
 
 	c.gate.shut.Store(true)
 	c.ca.Stop()
 	stop = c.start() // from the copies alone
-	if again := c.mustShake("a.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
+	if again := c.mustShake("kept.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
 		t.Fatal("another certificate is shown")
 	}
-	if _, err := c.handshake("b.localhost", 20*time.Second); err == nil {
+	if _, err := c.handshake("unseen.localhost", 20*time.Second); err == nil {
 		t.Fatal("a certificate came from nowhere")
 	}
 	c.logged("the bucket of certificates can't be used")
@@ -273,14 +273,14 @@ func TestHTTPSOutlivesTheBucketAndTheCA(t *testing.T) {
 	// The bucket is back, the CA is not.
 	c.gate.shut.Store(false)
 	c.start()
-	if again := c.mustShake("a.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
+	if again := c.mustShake("kept.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
 		t.Fatal("another certificate is shown")
 	}
-	if _, err := c.handshake("b.localhost", 3*time.Second); err == nil {
+	if _, err := c.handshake("unseen.localhost", 3*time.Second); err == nil {
 		t.Fatal("a certificate came from nowhere")
 	}
-	c.logged("could not get certificate from issuer", "b.localhost")
-	if again := c.mustShake("a.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
+	c.logged("could not get certificate from issuer", "unseen.localhost")
+	if again := c.mustShake("kept.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
 		t.Fatal("another certificate is shown")
 	}
 	if c.ca.Orders() != 1 {
@@ -320,7 +320,7 @@ func TestACAThatFailsIsAskedFewTimes(t *testing.T) {
 	defer failing.Close()
 	c := newCertificates(t)
 	c.start()
-	known := c.mustShake("a.localhost")
+	known := c.mustShake("kept.localhost")
 	c.issuer["ca"] = failing.URL
 	root := filepath.Join(t.TempDir(), "root.pem")
 	if err := os.WriteFile(root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: failing.Certificate().Raw}), 0o600); err != nil {
@@ -331,50 +331,50 @@ func TestACAThatFailsIsAskedFewTimes(t *testing.T) {
 	var visitors sync.WaitGroup
 	for range 50 {
 		visitors.Go(func() {
-			if _, err := c.handshake("new.localhost", 3*time.Second); err == nil {
+			if _, err := c.handshake("ordered.localhost", 3*time.Second); err == nil {
 				t.Error("a certificate came from nowhere")
 			}
 		})
 	}
 	visitors.Wait()
-	c.logged("could not get certificate from issuer", "new.localhost")
+	c.logged("could not get certificate from issuer", "ordered.localhost")
 	if n := requests.Load(); n == 0 || n > 10 {
 		t.Errorf("the CA was asked %d times", n)
 	}
-	if again := c.mustShake("a.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
+	if again := c.mustShake("kept.localhost"); again.SerialNumber.Cmp(known.SerialNumber) != 0 {
 		t.Error("another certificate is shown")
 	}
 
 	c.issuer["ca"], c.issuer["trusted_roots_pem_files"] = c.ca.Directory, []string{c.ca.RootFile}
 	load(t, c.options(), c.config)
 	for range 3 {
-		if _, err := c.handshake("blocked.localhost", 3*time.Second); err == nil {
+		if _, err := c.handshake("refused.localhost", 3*time.Second); err == nil {
 			t.Fatal("the CA does not refuse it")
 		}
 	}
-	c.logged("could not get certificate from issuer", "blocked.localhost", "rejectedIdentifier")
+	c.logged("could not get certificate from issuer", "refused.localhost", "rejectedIdentifier")
 }
 
 func TestACertificateIsRenewedBehindTheVisitor(t *testing.T) {
 	c := newCertificates(t)
 	c.start()
 	issuer := (&certmagic.ACMEIssuer{CA: c.ca.Directory}).IssuerKey()
-	old, certificate, key := endsIn(t, "a.localhost", 10*24*time.Hour)
+	old, certificate, key := endsIn(t, "kept.localhost", 10*24*time.Hour)
 	s := c.active()
 	for name, value := range map[string][]byte{
-		certmagic.StorageKeys.SitePrivateKey(issuer, "a.localhost"): key,
-		certmagic.StorageKeys.SiteCert(issuer, "a.localhost"):       certificate,
-		certmagic.StorageKeys.SiteMeta(issuer, "a.localhost"):       []byte(`{"sans":["a.localhost"]}`),
+		certmagic.StorageKeys.SitePrivateKey(issuer, "kept.localhost"): key,
+		certmagic.StorageKeys.SiteCert(issuer, "kept.localhost"):       certificate,
+		certmagic.StorageKeys.SiteMeta(issuer, "kept.localhost"):       []byte(`{"sans":["kept.localhost"]}`),
 	} {
 		if err := s.Store(t.Context(), name, value); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if shown := c.mustShake("a.localhost"); shown.SerialNumber.Cmp(old.SerialNumber) != 0 {
+	if shown := c.mustShake("kept.localhost"); shown.SerialNumber.Cmp(old.SerialNumber) != 0 {
 		t.Fatal("the visitor waited for the renewal, or got another certificate")
 	}
 	c.eventually("the renewed certificate is shown", func() bool {
-		return c.mustShake("a.localhost").SerialNumber.Cmp(old.SerialNumber) != 0
+		return c.mustShake("kept.localhost").SerialNumber.Cmp(old.SerialNumber) != 0
 	})
 	if c.ca.Orders() != 1 {
 		t.Errorf("%d orders", c.ca.Orders())
