@@ -430,6 +430,34 @@ func TestOneOfTwoRedirectsToTheOther(t *testing.T) {
 	}
 }
 
+func TestThePrimaryDomainIsChosen(t *testing.T) {
+	p := newDomainPlane(t)
+	project := p.project("repo")
+	choose := func(host string) (*controlplane.Project, error) {
+		return p.UpdateProject(t.Context(), p.me, project.ID, controlplane.ProjectPatch{CustomDomain: &host})
+	}
+	p.verified(project.ID, "a.customer.test")
+	p.verified(project.ID, "b.customer.test")
+	pending := p.add(project.ID, "c.customer.test")
+	got, err := choose("b.customer.test")
+	if err != nil || got.CustomDomain != "b.customer.test" || got.URL != "http://b.customer.test" || !p.stored(project.ID, "b.customer.test").Primary {
+		t.Fatalf("%+v %v", got, err)
+	}
+	for _, host := range []string{pending.Host, "nobody.test"} {
+		_, err := choose(host)
+		wantCode(t, err, controlplane.CodeInvalid)
+	}
+	if d := p.verify(project.ID, "a.customer.test"); d.Primary {
+		t.Error("it does not stay as chosen")
+	}
+	if err := p.RemoveDomain(t.Context(), p.me, project.ID, "b.customer.test"); err != nil {
+		t.Fatal(err)
+	}
+	if !p.stored(project.ID, "a.customer.test").Primary {
+		t.Error("no other takes the place of the one that is removed")
+	}
+}
+
 func TestWhereADomainMayLead(t *testing.T) {
 	p := newDomainPlane(t, func(p *plane) {
 		p.config.EdgeAddresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")}

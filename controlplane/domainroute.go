@@ -80,6 +80,18 @@ func (h *HostRow) leadsAs(o *HostRow) bool {
 	})
 }
 
+// makePrimary has the project shown with one of its domains.
+func makePrimary(tx Tx, p *ProjectRow, host string) error {
+	d, err := findDomain(tx, p.ID, host)
+	if CodeOf(err) == CodeNotFound || err == nil && (!d.routed() || d.RedirectTo != "") {
+		return Invalid("customDomain", "Name a domain of the project that is verified and does not redirect.")
+	}
+	if err == nil {
+		p.CustomDomain = d.Host
+	}
+	return err
+}
+
 // choosePrimary picks the domain that the project is shown with: it stays the
 // same while it routes, and is else the one that was added first.
 func (s *Service) choosePrimary(tx Tx, p *ProjectRow, domains []*DomainRow) error {

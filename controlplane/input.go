@@ -28,6 +28,7 @@ type ProjectInput struct {
 type ProjectPatch struct {
 	Name             *string
 	SubDomain        *string
+	CustomDomain     *string // a domain that serves: the project is shown with it
 	GitURL           *string
 	ProductionBranch *string
 	RootDirectory    *string

@@ -124,6 +124,11 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pat
 		if err := s.sealCredentials(row, patch.Credentials); err != nil {
 			return err
 		}
+		if patch.CustomDomain != nil {
+			if err := makePrimary(tx, row, *patch.CustomDomain); err != nil {
+				return err
+			}
+		}
 		if patch.SubDomain != nil && *patch.SubDomain != row.SubDomain {
 			if err := s.renameHosts(tx, row, *patch.SubDomain); err != nil {
 				return err

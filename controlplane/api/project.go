@@ -41,6 +41,7 @@ type projectPatchInput struct {
 type ProjectPatchBody struct {
 	Name             *string                   `json:"name,omitempty" minLength:"1" maxLength:"100"`
 	SubDomain        *string                   `json:"subDomain,omitempty" maxLength:"40"`
+	CustomDomain     *string                   `json:"customDomain,omitempty" minLength:"1" maxLength:"253" doc:"The domain that the project is shown with: a verified one that does not redirect."`
 	GitURL           *string                   `json:"gitURL,omitempty" maxLength:"2048"`
 	ProductionBranch *string                   `json:"productionBranch,omitempty" maxLength:"255"`
 	RootDirectory    *string                   `json:"rootDirectory,omitempty" maxLength:"1024"`
@@ -145,7 +146,7 @@ func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutp
 func (a *API) updateProject(ctx context.Context, in *projectPatchInput) (*projectOutput, error) {
 	b := in.Body
 	return answer(a.Service.UpdateProject(ctx, principal(ctx), in.ID, controlplane.ProjectPatch{
-		Name: b.Name, SubDomain: b.SubDomain, GitURL: b.GitURL, ProductionBranch: b.ProductionBranch,
+		Name: b.Name, SubDomain: b.SubDomain, CustomDomain: b.CustomDomain, GitURL: b.GitURL, ProductionBranch: b.ProductionBranch,
 		RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
 		OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion, Credentials: b.Credentials,
 		HTMLHandling: (*site.HTMLHandling)(b.HTMLHandling), NotFound: (*site.NotFound)(b.NotFound), StrictRules: b.StrictRules,

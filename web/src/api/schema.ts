@@ -1311,6 +1311,8 @@ export interface components {
       buildCommand?: string
       /** @description An empty user name and password remove them. */
       credentials?: components['schemas']['Credentials']
+      /** @description The domain that the project is shown with: a verified one that does not redirect. */
+      customDomain?: string
       framework?: string
       gitURL?: string
       /** @enum {string} */

@@ -2,7 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query'
 import { ChevronDown, RefreshCw, Trash2 } from 'lucide-react'
 import { useId, useState } from 'react'
 
-import { addDomain, removeDomain, verifyDomain } from '@/api/calls'
+import { addDomain, removeDomain, updateProject, verifyDomain } from '@/api/calls'
 import { queries, queryClient } from '@/api/queries'
 import type { Domain, Project } from '@/api/types'
 import { calendarDay } from '@/format/time'
@@ -56,6 +56,9 @@ export function DomainCard({ project, domain: stored, siblings }: DomainCardProp
           {unicode !== host && <p className="font-mono text-sm break-all text-ink-3">{host}</p>}
         </div>
         {primary && siblings.length > 1 && <span className="text-sm text-ink-3">Primary</span>}
+        {!primary && !redirectTo && state === 'active' && (
+          <MakePrimary project={project} domain={domain} />
+        )}
         <span role="status">
           <DomainMark state={state} redirects={Boolean(redirectTo)} />
         </span>
@@ -137,6 +140,24 @@ function certificateWord({ certificate }: Domain): string {
     default:
       return 'Certificate unknown.'
   }
+}
+
+// MakePrimary has the project and its deployments shown with this domain.
+function MakePrimary({ project, domain }: { project: Project; domain: Domain }) {
+  const choose = useMutation({
+    mutationFn: () => updateProject(project.id, { customDomain: domain.host }),
+    onSuccess: () =>
+      Promise.all([
+        queryClient.invalidateQueries({ queryKey: ['project'] }),
+        queryClient.invalidateQueries({ queryKey: ['domains', project.id] }),
+      ]),
+    onError: toast.failed,
+  })
+  return (
+    <Button size="small" look="quiet" pending={choose.isPending} onClick={() => choose.mutate()}>
+      Make primary
+    </Button>
+  )
 }
 
 // Remove takes a domain away at once, and offers to add it again: its records

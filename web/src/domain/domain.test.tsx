@@ -110,6 +110,19 @@ describe('the domains of a project', () => {
     expect(within(dialog).getByLabelText('Domain')).toHaveAccessibleDescription(message)
   })
 
+  it('are made primary', async () => {
+    const other = aDomain({ host: 'b.example', unicode: 'b.example', state: 'active' })
+    const asked = open([aDomain({ state: 'active', primary: true }), other], {
+      'PATCH /projects/p1': aProject({ customDomain: 'b.example' }),
+    })
+    await userEvent.click(await screen.findByRole('button', { name: 'Make primary' }))
+    await waitFor(() =>
+      expect(asked.find(({ method }) => method === 'PATCH')?.body).toEqual({
+        customDomain: 'b.example',
+      }),
+    )
+  })
+
   it('come back by undo, with those that redirect to them', async () => {
     const main = aDomain({ host: 'example.com', unicode: 'example.com', state: 'active' })
     const www = aDomain({ state: 'active', redirectTo: 'example.com' })
