@@ -31,7 +31,7 @@ type CertificateState string
 
 // The states of a certificate.
 const (
-	CertificateOff       CertificateState = "off"       // sites are served over HTTP here
+	CertificateOff       CertificateState = "off"       // the addresses of sites are HTTP here
 	CertificateWaiting   CertificateState = "waiting"   // not before the domain routes
 	CertificateValid     CertificateState = "valid"     // browsers take it
 	CertificateUntrusted CertificateState = "untrusted" // browsers warn of it
@@ -47,7 +47,7 @@ var CertificateStates = []CertificateState{CertificateOff, CertificateWaiting, C
 func (s *Service) certificate(ctx context.Context, p *ProjectRow, d *Domain) *Certificate {
 	switch {
 	case s.config.SiteScheme != "https":
-		return &Certificate{State: CertificateOff, Detail: "Sites are served over plain HTTP here, so there is no certificate."}
+		return &Certificate{State: CertificateOff, Detail: "The addresses of sites are plain HTTP here, so no certificate is looked at."}
 	case d.State == DomainPending || d.State == DomainStopped:
 		return &Certificate{State: CertificateWaiting, Detail: "An edge gets a certificate when the domain is verified."}
 	}

@@ -136,7 +136,7 @@ function certificateWord({ certificate }: Domain): string {
     case 'none':
       return 'No certificate yet.'
     case 'off':
-      return 'No certificate.'
+      return 'No HTTPS.'
     default:
       return 'Certificate unknown.'
   }
