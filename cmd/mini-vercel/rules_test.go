@@ -198,3 +198,38 @@ func TestRulesAndSettingsGoLive(t *testing.T) {
 		}
 	})
 }
+
+func TestPromoteWithoutGrace(t *testing.T) {
+	startUp(t)
+	dir := write(t, filepath.Join(t.TempDir(), "graceful"), map[string]string{
+		"index.html": "one", "assets/a.js": "a", "mini-vercel.json": `{"immutable":["assets/**"],"notFound":"none"}`,
+	})
+	if r := command(t, "deploy", dir, "-y"); r.code != 0 {
+		t.Fatalf("deploy: %+v", r)
+	}
+	write(t, dir, map[string]string{"index.html": "two"})
+	if err := os.Remove(filepath.Join(dir, "assets", "a.js")); err != nil {
+		t.Fatal(err)
+	}
+	r := command(t, "deploy", dir, "-y", "--prod", "--json")
+	two := decode[outcome](t, r.stdout)
+	answers := func(path, want string, status int) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) { // until the edge has heard of it
+			a, body := askSite(t, two.URL, path)
+			if a.StatusCode == status && (want == "" || body == want) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %d %q", path, a.StatusCode, body)
+			}
+		}
+	}
+	answers("/", "two", 200)
+	answers("/assets/a.js", "a", 200)
+	if r := command(t, "promote", two.ID[:8], "-y", "--no-grace"); r.code != 0 {
+		t.Fatalf("promote: %+v", r)
+	}
+	answers("/assets/a.js", "", 404)
+	answers("/", "two", 200)
+}

@@ -55,7 +55,7 @@ func (a *API) registerUploads() {
 	}, a.createDeployment)
 	register(a, endpoint{
 		id: "putManifest", method: http.MethodPut, path: "/deployments/{id}/manifest", tag: "Uploads", summary: "Hand in the manifest, in its own encoding",
-		about:   "Its rules are compiled from their sources. With strictRules a wrong line fails the deployment.",
+		about: "Its rules are compiled from their sources. With strictRules a wrong line fails the deployment.",
 		scope: controlplane.ScopeDeploy, attempt: true, rate: rateGeneral,
 		maxBody: maxManifest, raw: &rawBody{"application/octet-stream", nil},
 	}, a.putManifest)
