@@ -78,7 +78,7 @@ func New(c Config) (*Edge, error) {
 		loading:  map[string]*host{},
 		projects: map[string]weak.Pointer[project]{},
 
-		prefetches: make(chan struct{}, prefetchHosts), prefetch: e.prefetch,
+		prefetches: make(chan struct{}, prefetchHosts), prefetch: e.prefetch, manifest: e.manifests.ahead,
 	}
 	e.resolver.minute.Store(recentMinutes) // no host was used by then
 	e.resolver.refresh = newRefresher(e.resolver, c.Pace.RevalidatePerSecond)

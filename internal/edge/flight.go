@@ -54,12 +54,19 @@ func newFlights[K comparable, V any](t *tasks) *flights[K, V] {
 
 // do returns what work returns, or the context's error where that ends first.
 func (f *flights[K, V]) do(ctx context.Context, key K, work func() (V, error)) (V, error) {
-	var none V
-	fl, _, err := f.together(1, func(int) K { return key }, func(K) (V, bool) { return none, false }, func(land []landing[V]) { land[0](work()) })
+	fl, err := f.begin(key, work)
 	if err != nil {
+		var none V
 		return none, err
 	}
 	return fl.wait(ctx)
+}
+
+// begin starts the work unless it is under way already.
+func (f *flights[K, V]) begin(key K, work func() (V, error)) (*flight[V], error) {
+	var none V
+	fl, _, err := f.together(1, func(int) K { return key }, func(K) (V, bool) { return none, false }, func(land []landing[V]) { land[0](work()) })
+	return fl, err
 }
 
 // wait returns what the work returned, or the context's error where that ends

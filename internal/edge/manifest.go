@@ -49,6 +49,14 @@ func (ms *manifests) get(ctx context.Context, d deployment) (*site.Manifest, Res
 	return l.value, l.from, err
 }
 
+// ahead begins to read a manifest that will be asked for in a moment.
+func (ms *manifests) ahead(d deployment) {
+	if _, ok := ms.cache.peek(d.key); !ok {
+		// Closed, or failed: the one who asks for it will see.
+		_, _ = ms.flights.begin(d.key, func() (loaded[*site.Manifest], error) { return ms.load(d) })
+	}
+}
+
 func (ms *manifests) load(d deployment) (loaded[*site.Manifest], error) {
 	select {
 	case ms.slots <- struct{}{}:

@@ -51,6 +51,7 @@ type resolver struct {
 	minute     atomic.Uint32 // goes up once a minute
 	prefetches chan struct{} // hosts that wait for their new deployment at once
 	prefetch   func(ctx context.Context, from, to *hostView)
+	manifest   func(deployment) // begins to read one
 }
 
 // find returns the host of a Host header's value with what it answers. The
@@ -156,6 +157,11 @@ func (r *resolver) fill(h *host) (Result, error) {
 	route, from, err := r.routeOf(h)
 	if err != nil {
 		return from, err
+	}
+	if route.Deployment != "" {
+		// The manifest is read while the record is: a first visitor waits for three
+		// reads in a row, not four.
+		r.manifest(newDeployment(route.Project, route.Deployment))
 	}
 	p, err := r.projectOf(route)
 	if err != nil {
