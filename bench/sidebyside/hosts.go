@@ -22,6 +22,18 @@ func (b *bench) hostsScene(name string, f file, hosts int) scene {
 	return b.scripted(name, []server{b.wide, b.servers[1]}, func(s server) string { return s.path(f) }, false, func(int) string { return hostOf(int(zipf.Uint64())) })
 }
 
+// diskScene asks for the pages of all projects in turn, ten times as much as the
+// edge there has memory for. file_server has one page, which the system caches.
+func (b *bench) diskScene(name string, f file) scene {
+	servers := []server{b.disk}
+	for _, s := range b.servers {
+		if s.name == fileName {
+			servers = append(servers, s)
+		}
+	}
+	return b.scripted(name, servers, func(s server) string { return s.path(f) }, false, func(i int) string { return hostOf(i * perProject % manyHosts) })
+}
+
 // unknownScene asks for one host that has no site.
 func (b *bench) unknownScene(name string) scene {
 	return b.scripted(name, b.servers[:2], func(server) string { return nobodyPath }, true, func(int) string { return nobodyHost })

@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -104,6 +105,10 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		r, err := b.play(ctx, s)
+		if errors.Is(err, errNoS3) {
+			fmt.Fprintf(os.Stderr, "sidebyside: %s is left out: %v\n", s.name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}

@@ -31,6 +31,10 @@ const (
 	nginxName   = "nginx"
 	// wideName is this edge with room for every host of the scenes with many.
 	wideName = "this edge, many hosts"
+	// diskName is this edge with 1 MiB of memory for contents.
+	diskName = "this edge, from disk"
+	// coldName is this edge with a bucket at S3, 20 ms away.
+	coldName = "this edge, from S3"
 )
 
 // start starts every server that is there, and makes sure that each sends the
@@ -63,6 +67,8 @@ func (b *bench) start(ctx context.Context) error {
 		{fileName, map[string]any{"handler": "file_server", "root": b.site()}, nil, onDisk, nil},
 		// Every host is asked for at once there, and none was ever asked for before.
 		{wideName, edgeHandler, edgeApp(map[string]any{"state_dir": filepath.Join(b.dir, "wide-state"), "unknown_hosts_per_second": manyHosts}), edgePath, tuned},
+		// Hardly anything stays in memory there.
+		{diskName, edgeHandler, edgeApp(map[string]any{"state_dir": filepath.Join(b.dir, "disk-state"), "unknown_hosts_per_second": manyHosts, "cache_memory": 1 << 20}), edgePath, tuned},
 	} {
 		s := server{name: peer.name, path: peer.path, protocols: "h1 h2 h3", command: strings.TrimLeft(strings.Join(peer.env, " ")+" Caddy in this program", " ")}
 		if err := errors.Join(pick(&s.http), pick(&s.https)); err != nil {
@@ -78,6 +84,9 @@ func (b *bench) start(ctx context.Context) error {
 		switch peer.name {
 		case wideName:
 			b.wide = s
+			continue
+		case diskName:
+			b.disk = s
 			continue
 		case edgeName:
 			refused, err := b.refusal(ctx, s)

@@ -18,6 +18,8 @@ type bench struct {
 	files     []file
 	servers   []server
 	wide      server // this edge, for scenes with many hosts
+	disk      server // this edge, with hardly any memory
+	cold      string // address of this edge with a bucket at S3
 	processes []*exec.Cmd
 }
 

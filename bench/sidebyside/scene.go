@@ -51,6 +51,8 @@ func (b *bench) scenes() []scene {
 		b.halfLoadScene("h1 at half load, "+page.name, page),
 		b.hostsScene("h1, 1 host, "+page.name, page, 1),
 		b.hostsScene("h1, 100,000 hosts, "+page.name, page, manyHosts),
+		b.diskScene("h1, from disk, "+page.name, page),
+		b.coldScene("h1, cold, "+page.name, page),
 		b.unknownScene("h1, unknown host"),
 		b.floodScene("h1, flood of unknown hosts"),
 	)
