@@ -586,7 +586,7 @@ func TestTwoControlPlanesShareTheLooks(t *testing.T) {
 	p.clock.Advance(time.Minute)
 	held := false
 	err := p.store.Update(t.Context(), func(tx controlplane.Tx) (err error) {
-		held, err = tx.TakeLease("domains", "another", p.clock.Now(), p.clock.Now().Add(time.Hour))
+		held, err = tx.TakeLease("domains", "another", p.clock.Now(), p.clock.Now().Add(2*time.Minute))
 		return err
 	})
 	if err != nil || !held {
