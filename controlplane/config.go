@@ -3,6 +3,7 @@ package controlplane
 import (
 	"crypto/x509"
 	"net/netip"
+	"net/url"
 	"runtime"
 	"time"
 
@@ -39,6 +40,10 @@ type Config struct {
 	// CertificateRoots are the issuers that browsers trust. Default: the
 	// system's.
 	CertificateRoots *x509.CertPool
+
+	// EdgeURL is the address of an edge that may be asked what it has cached.
+	// Default: none is.
+	EdgeURL *url.URL
 
 	// MasterKey is 32 random bytes. Attempt tokens are recomputed from it, and
 	// what is secret is encrypted with keys that are derived from it.

@@ -25,6 +25,7 @@ type metrics struct {
 
 	lines     prometheus.Counter
 	cut       prometheus.Counter
+	edges     *prometheus.CounterVec
 	collected []prometheus.Collector
 }
 
@@ -64,12 +65,15 @@ func newMetrics(s *Service) *metrics {
 		}, []string{"result"}),
 		lines: counter("log_lines_total", "Lines that were taken into logs."),
 		cut:   counter("logs_cut_total", "Logs that reached their limit."),
+		edges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "edge_questions_total", Help: "Times that an edge was asked what it has cached, by result: answered or failed.",
+		}, []string{"result"}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, f)
 	}
 	m.collected = []prometheus.Collector{
-		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups,
+		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups, m.edges,
 		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
 		gauge("queued", "Deployments that wait for a builder; -1: the database does not answer.", s.queueLength),
 	}
@@ -114,4 +118,13 @@ func (m *metrics) observe(d *DeploymentRow) {
 	case d.Status == StatusInProgress && is(d.StartedAt) && d.Attempt == 1 && d.Kind != KindFiles:
 		m.waited.Observe(d.StartedAt.Sub(d.CreatedAt).Seconds())
 	}
+}
+
+// explained counts that an edge was asked.
+func (m *metrics) explained(err error) {
+	result := "answered"
+	if err != nil {
+		result = "failed"
+	}
+	m.edges.WithLabelValues(result).Inc()
 }

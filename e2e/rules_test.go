@@ -38,6 +38,13 @@ func TestRulesOfAFolderAndOfABuildGoLive(t *testing.T) {
 		if status, _ := p.get(r.URL, "/_redirects"); status == http.StatusMovedPermanently {
 			t.Error("the rules are served")
 		}
+		explained, _, code := p.run("explain", r.URL+"/old/a?q")
+		if code != 0 || !strings.HasPrefix(explained, "301 to /docs/a?q\n") || !strings.Contains(explained, "_redirects:1: /old/* /docs/:splat 301") || !strings.Contains(explained, "the edge has it in memory") {
+			t.Errorf("explain: %d\n%s", code, explained)
+		}
+		if explained, _, code := p.run("explain", r.URL+"/missing.js"); code != 1 || !strings.HasPrefix(explained, "404, ") {
+			t.Errorf("explain: %d\n%s", code, explained)
+		}
 		log, _, _ := p.run("logs", r.ID)
 		if !strings.Contains(log, "Warning: _redirects:2: ") || !strings.Contains(log, "Warning: _headers:3: ") {
 			t.Errorf("the log:\n%s", log)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,7 @@ type controlPlane struct {
 	isolation sandbox.Isolation
 	listener  net.Listener
 	publicURL *url.URL
+	ownEdge   *url.URL // in this process; nil: there is none
 
 	bucket   *openedBucket
 	store    *store.Store
@@ -159,6 +161,10 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 	if err != nil {
 		return err
 	}
+	edge, err := s.edgeURL()
+	if err != nil {
+		return err
+	}
 	p.bucket.prepareUploads(ctx, p.publicURL, p.log)
 	addresses, err := s.edgeAddresses()
 	if err != nil {
@@ -174,6 +180,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		EdgeCNAME:        s.EdgeCNAME,
 		EdgeAddresses:    addresses,
 		MaxDomains:       s.MaxDomains,
+		EdgeURL:          cmp.Or(edge, p.ownEdge),
 		MasterKey:        key,
 		Limits:           s.limits(),
 		MaxBuilds:        s.BuildCount,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -143,6 +144,15 @@ func (e *edge) ports() (http, https int) {
 		https = a.(*net.TCPAddr).Port
 	}
 	return e.running.Addr().(*net.TCPAddr).Port, https
+}
+
+// url is where this process reaches the edge.
+func (e *edge) url() *url.URL {
+	at := *e.running.Addr().(*net.TCPAddr)
+	if at.IP.IsUnspecified() {
+		at.IP = net.IPv4(127, 0, 0, 1)
+	}
+	return &url.URL{Scheme: "http", Host: at.String()}
 }
 
 // stop lets requests in flight end.

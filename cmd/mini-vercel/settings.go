@@ -93,9 +93,10 @@ type Settings struct {
 	ACMECA        string        `env:"ACME_CA" help:"Directory of the CA. Default: Let's Encrypt's."`
 	ACMECARoot    string        `env:"ACME_CA_ROOT" help:"File in PEM with the roots that the CA's own address is trusted by. Default: the system's."`
 
-	EdgeMemory int `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
-	EdgeDisk   int `env:"EDGE_CACHE_DISK_MIB" default:"1024" help:"Disk space of the edge's cache of file contents, in MiB, in DATA_DIR/edge/chunks. 0: none is used."`
-	EdgeRoutes int `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
+	EdgeURL    string `env:"EDGE_URL" help:"Address of an edge that explain asks what it has cached, such as http://10.0.0.7. Default: up's own edge; with controlplane none."`
+	EdgeMemory int    `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
+	EdgeDisk   int    `env:"EDGE_CACHE_DISK_MIB" default:"1024" help:"Disk space of the edge's cache of file contents, in MiB, in DATA_DIR/edge/chunks. 0: none is used."`
+	EdgeRoutes int    `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
 }
 
 // later lists variables of production engines that this version does not have:
@@ -226,6 +227,9 @@ func (s *Settings) Check() error {
 	if err := s.checkCertificates(); err != nil {
 		return err
 	}
+	if _, err := s.edgeURL(); err != nil {
+		return err
+	}
 	return s.checkPublicURL()
 }
 
@@ -276,6 +280,18 @@ func (s *Settings) checkPublicURL() error {
 		return fmt.Errorf("PUBLIC_URL=%s is at or below BASE_DOMAIN=%s, where every tenant can set cookies for it: use another domain", s.PublicURL, s.BaseDomain)
 	}
 	return nil
+}
+
+// edgeURL parses EDGE_URL; nil: it is not set.
+func (s *Settings) edgeURL() (*url.URL, error) {
+	if s.EdgeURL == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(s.EdgeURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return nil, fmt.Errorf("EDGE_URL=%s: use the address of an edge, such as http://10.0.0.7", s.EdgeURL)
+	}
+	return u, nil
 }
 
 // proxies parses TRUSTED_PROXIES.

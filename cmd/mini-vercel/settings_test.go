@@ -41,6 +41,7 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"EDGE_CNAME":                    {"EDGE_CNAME=Edge.example.com"},
 		"EDGE_ADDRESSES":                {"EDGE_ADDRESSES=192.0.2.1, example.com"},
 		"MAX_DOMAINS":                   {"MAX_DOMAINS=0"},
+		"EDGE_URL":                      {"EDGE_URL=10.0.0.7:8001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(env)

@@ -139,12 +139,14 @@ func newAPI(o Options) *API {
 	a.registerAccess()
 	a.registerDomains()
 	a.registerDeployments()
+	a.registerExplain()
 	a.registerUploads()
 	a.registerLogs()
 	a.registerChanges()
 	a.registerAttempts()
 	schemas := a.huma.OpenAPI().Components.Schemas
 	enumerate(schemas, "Host", "role", controlplane.RoleProduction, controlplane.RoleDomain, controlplane.RoleBranch, controlplane.RoleDeployment)
+	enumerate(schemas, "ExplanationStep", "step", "host", "route", "project", "access", "deployment", "rule", "file")
 	enumerate(schemas, "Change", "type", "project", "deployment")
 	return a
 }

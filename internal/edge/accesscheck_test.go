@@ -199,7 +199,7 @@ func TestWhatIsPrivateIsKeptByNoSharedCache(t *testing.T) {
 		want  string
 	}{
 		{"nothing", http.Header{}, "private, no-cache"},
-		{"immutable", http.Header{"Cache-Control": {cacheImmutable}}, "private, no-cache"},
+		{"immutable", http.Header{"Cache-Control": {site.CacheImmutable}}, "private, no-cache"},
 		{"a rule", http.Header{"Cache-Control": {"public, s-maxage=99"}}, "private, no-cache"},
 		{"two values", http.Header{"Cache-Control": {"no-store", "public"}}, "private, no-cache"},
 		{"joined", http.Header{"Cache-Control": {"no-store, public"}}, "private, no-cache"},

@@ -100,7 +100,7 @@ func keepPrivate(h http.Header) {
 			delete(h, name)
 		}
 	}
-	if v := h["Cache-Control"]; len(v) != 1 || v[0] != cacheNever {
+	if v := h["Cache-Control"]; len(v) != 1 || v[0] != site.CacheNever {
 		h["Cache-Control"] = valuePrivate
 	}
 }

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -74,16 +73,4 @@ func editFields(fields []Field, edits []site.HeaderEdit) []Field {
 		}
 	}
 	return out
-}
-
-// shortLived takes out of edits what would make a cache keep an answer: what is
-// not found now may be found soon.
-func shortLived(edits []site.HeaderEdit) []site.HeaderEdit {
-	return slices.DeleteFunc(edits, func(e site.HeaderEdit) bool {
-		switch e.Name {
-		case "Cache-Control", "Expires", "Surrogate-Control":
-			return true
-		}
-		return strings.HasSuffix(e.Name, "-Cache-Control") // for some caches alone, RFC 9213
-	})
 }

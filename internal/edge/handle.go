@@ -111,7 +111,7 @@ func (e *Edge) execute(ctx context.Context, q *Request, a *Answer, v *hostView, 
 			return
 		}
 		a.notice(q, noticeNotFound)
-		a.edit(shortLived(d.HeaderEdits()))
+		a.edit(d.HeaderEdits())
 	default:
 		a.notice(q, noticeBadRequest)
 	}

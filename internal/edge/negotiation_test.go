@@ -37,14 +37,14 @@ func TestNegotiate(t *testing.T) {
 		"gzip;q=0, *;q=0":               "",
 		"gzip;q=0, br;q=0.000, *;q=0.1": "zstd",
 	} {
-		got, ok := negotiate(field, all)
+		got, ok := site.Negotiate(field, all)
 		name := got.String()
 		if !ok {
 			name = ""
 		}
 		if want == "" {
 			// Only where nothing is stored that is acceptable.
-			got, ok = negotiate(field, func(e site.Encoding) bool { return e == site.Identity })
+			got, ok = site.Negotiate(field, func(e site.Encoding) bool { return e == site.Identity })
 			if ok {
 				t.Errorf("%q: got %s, want nothing", field, got)
 			}
@@ -82,7 +82,7 @@ func FuzzAcceptEncoding(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, field string, stored uint8) {
 		has := func(e site.Encoding) bool { return e == site.Identity || stored>>e&1 == 1 }
-		got, ok := negotiate(field, has)
+		got, ok := site.Negotiate(field, has)
 		if !has(got) {
 			t.Fatalf("%q: %s is not stored", field, got)
 		}

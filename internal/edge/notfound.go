@@ -36,7 +36,7 @@ func (e *Edge) grace(ctx context.Context, v *hostView, path string) (site.File, 
 // serveMissing sends the page that says that nothing is found. Conditions and
 // ranges are for what is found; identity is sent even where it is refused.
 func (e *Edge) serveMissing(ctx context.Context, q *Request, a *Answer, g *page) {
-	encoding, _ := negotiate(q.AcceptEncoding, g.has)
+	encoding, _ := site.Negotiate(q.AcceptEncoding, g.has)
 	variant := g.variants[encoding]
 	a.Status, a.page, a.from, a.whole = http.StatusNotFound, g, variant, true
 	a.Head, a.ownTiming = variant.ok, g.ownTiming

@@ -17,18 +17,12 @@ type Field struct {
 // makes a copy.
 func one(value string) []string { return []string{value} }
 
-const (
-	cacheRevalidate = "public, max-age=0, must-revalidate"
-	cacheImmutable  = "public, max-age=31536000, immutable"
-	cacheNever      = "no-store"
-)
-
 // Values that many answers share.
 var (
-	valueRevalidate = one(cacheRevalidate)
-	valueImmutable  = one(cacheImmutable)
-	valueNoStore    = one(cacheNever)
-	valuePrivate    = one("private, no-cache")
+	valueRevalidate = one(site.CacheRevalidate)
+	valueImmutable  = one(site.CacheImmutable)
+	valueNoStore    = one(site.CacheNever)
+	valuePrivate    = one(site.CachePrivate)
 	valueNosniff    = one("nosniff")
 	valueVary       = one("Accept-Encoding")
 	valueBytes      = one("bytes")

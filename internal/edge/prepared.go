@@ -62,26 +62,18 @@ func (e *Edge) pageOf(v *hostView, of deploymentKey, d *site.Decision) *page {
 			g.miss()
 		}
 		if !varies {
-			g = g.edited(edits(d))
+			g = g.edited(d.HeaderEdits())
 		}
 		e.elsewhere.add(key, g, g.cost()+elsewhereCost)
 	}
 	if varies {
-		g = g.edited(edits(d))
+		g = g.edited(d.HeaderEdits())
 	}
 	return g
 }
 
 // elsewhereCost is what an entry costs besides its page.
 const elsewhereCost = 256
-
-// edits are what the site's rules do to the headers of a page.
-func edits(d *site.Decision) []site.HeaderEdit {
-	if d.Outcome == site.Missing {
-		return shortLived(d.HeaderEdits())
-	}
-	return d.HeaderEdits()
-}
 
 // pageAtHome returns the prepared page of a file that is asked for by its own
 // address.

@@ -15,11 +15,11 @@ func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
 	v := g.variants[site.Identity]
 	outcome := rangesIgnored
 	var ranges []byteRange
-	if q.Range != "" && q.Method == http.MethodGet && acceptsIdentity(q.AcceptEncoding) {
+	if q.Range != "" && q.Method == http.MethodGet && site.AcceptsIdentity(q.AcceptEncoding) {
 		ranges, outcome = parseRanges(q.Range, v.blob.Size, nil)
 	}
 	if outcome == rangesIgnored && q.AcceptEncoding != "" {
-		encoding, ok := negotiate(q.AcceptEncoding, g.has)
+		encoding, ok := site.Negotiate(q.AcceptEncoding, g.has)
 		if !ok {
 			a.notice(q, noticeEncoding)
 			return
@@ -118,12 +118,4 @@ func (a *Answer) cut(ranges []byteRange) {
 
 func contentRange(r byteRange, total string) string {
 	return "bytes " + strconv.FormatInt(r.start, 10) + "-" + strconv.FormatInt(r.start+r.length-1, 10) + "/" + total
-}
-
-func acceptsIdentity(acceptEncoding string) bool {
-	if acceptEncoding == "" {
-		return true
-	}
-	_, ok := parseAcceptEncoding(acceptEncoding)
-	return ok
 }

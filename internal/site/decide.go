@@ -2,6 +2,8 @@ package site
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // Request is what a decision depends on besides the deployment.
@@ -160,6 +162,36 @@ func (d *Decision) Rule() (Redirect, bool) {
 	return d.m.redirects.rules[d.rule].show(), true
 }
 
+// Placeholder is a "*" (named splat) or a ":name" of a rule with what it stands
+// for.
+type Placeholder struct {
+	Name  string
+	Value string
+}
+
+// Placeholders returns what the placeholders of the rule of _redirects that
+// decided stand for, as they were sent; none where the rule has none.
+func (d *Decision) Placeholders() []Placeholder {
+	if d.rule < 0 {
+		return nil
+	}
+	var m matcher
+	from := &d.m.redirects.rules[d.rule].from
+	if !m.match(from, d.q.Path, '/') {
+		return nil
+	}
+	var all []Placeholder
+	for i := range len(from.parts) - 1 {
+		start, end := nextPlaceholder(from.text, int(from.parts[i].end), true)
+		name := splatName
+		if from.text[start] != '*' {
+			name = from.text[start+1 : end]
+		}
+		all = append(all, Placeholder{name, m.captures[i]})
+	}
+	return all
+}
+
 // HeaderRules returns the rules of _headers that the URL matches.
 func (d *Decision) HeaderRules() []HeaderRule {
 	var rules []HeaderRule
@@ -170,12 +202,28 @@ func (d *Decision) HeaderRules() []HeaderRule {
 }
 
 // HeaderEdits works out what those rules do. What an edge sends for an error of
-// its own is not edited.
+// its own is not edited, and what is not found now may be found soon: rules
+// don't make a cache keep that.
 func (d *Decision) HeaderEdits() []HeaderEdit {
 	if d.Headers.Empty() {
 		return nil
 	}
-	return d.m.headers.edits(d.Headers, d.q.Host, d.q.Path)
+	edits := d.m.headers.edits(d.Headers, d.q.Host, d.q.Path)
+	if d.Outcome == Missing {
+		return shortLived(edits)
+	}
+	return edits
+}
+
+// shortLived takes out of edits what caches go by.
+func shortLived(edits []HeaderEdit) []HeaderEdit {
+	return slices.DeleteFunc(edits, func(e HeaderEdit) bool {
+		switch e.Name {
+		case "Cache-Control", "Expires", "Surrogate-Control":
+			return true
+		}
+		return strings.HasSuffix(e.Name, "-Cache-Control") // for some caches alone, RFC 9213
+	})
 }
 
 // EditsVary reports whether the edits depend on more than Headers: on what

@@ -2,6 +2,7 @@ package site
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -132,4 +133,19 @@ func FuzzDecide(f *testing.F) {
 			t.Fatalf("%q leads to %q, which is outcome %d", path, to, next.Outcome)
 		}
 	})
+}
+
+func TestPlaceholdersOfTheRuleThatDecided(t *testing.T) {
+	m := decideManifest(t, RuleSources{Redirects: "/s /t\n/a/:one-:two/* /x\n/app/* /app/index.html 200"}, "", "/app/index.html")
+	for path, want := range map[string][]Placeholder{
+		"/s":           nil,
+		"/none":        nil,
+		"/a/1-2/3/%20": {{"one", "1"}, {"two", "2"}, {"splat", "3/%20"}},
+		"/app/deep/er": {{"splat", "deep/er"}},
+	} {
+		d := m.Decide(&Request{Method: http.MethodGet, Path: path})
+		if got := d.Placeholders(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
 }

@@ -384,6 +384,26 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '/explain': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * What edges answer at an address, and why
+     * @description From what is published, as an edge sees it: host, route, project, deployment, the rule that matched, file and headers; and what an edge has cached, where EDGE_URL names one.
+     */
+    get: operations['explain']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/health': {
     parameters: {
       query?: never
@@ -1035,6 +1055,50 @@ export interface components {
       /** @description The attempt is over: stop. */
       canceled: boolean
     }
+    ExplainedCache: {
+      state?: string
+      text: string
+    }
+    ExplainedFile: {
+      contentType: string
+      deployment: string
+      encoding: string
+      encodings: string[]
+      immutable: boolean
+      path: string
+      sha256: string
+      /** Format: int64 */
+      size: number
+    }
+    ExplainedHeader: {
+      lines: components['schemas']['RuleLine'][]
+      name: string
+      values: string[]
+    }
+    Explanation: {
+      acceptEncoding: string
+      answer: string
+      cache: components['schemas']['ExplainedCache']
+      deployment?: string
+      file?: components['schemas']['ExplainedFile']
+      headers: components['schemas']['ExplainedHeader'][]
+      location?: string
+      method: string
+      project: string
+      projectId: string
+      /** Format: int64 */
+      status: number
+      steps: components['schemas']['ExplanationStep'][]
+      url: string
+    }
+    ExplanationStep: {
+      decides?: boolean
+      lines: components['schemas']['RuleLine'][]
+      /** @enum {string} */
+      step: 'host' | 'route' | 'project' | 'access' | 'deployment' | 'rule' | 'file'
+      text: string
+      warning?: string
+    }
     FieldError: {
       field: string
       message: string
@@ -1341,6 +1405,12 @@ export interface components {
       parts: components['schemas']['SystemPart'][]
       /** @enum {string} */
       status: 'ok'
+    }
+    RuleLine: {
+      file: string
+      /** Format: int64 */
+      line: number
+      text: string
     }
     Setup: {
       /** @description Nobody has made the first account yet. */
@@ -2234,6 +2304,43 @@ export interface operations {
         }
         content: {
           'text/event-stream': string
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  explain: {
+    parameters: {
+      query: {
+        /** @description An address of one of your sites. Without a scheme it gets the one that sites have. */
+        url: string
+        method?: 'GET' | 'HEAD' | 'OPTIONS' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+        /** @description The request's Accept. Default: a browser's that opens a page. */
+        accept?: string
+        /** @description The request's Accept-Encoding. Default: a browser's. */
+        acceptEncoding?: string
+      }
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Explanation']
         }
       }
       /** @description Error */

@@ -1,14 +1,10 @@
-package edge
+package site
 
-import (
-	"strings"
-
-	"github.com/mini-vercel/mini-vercel/internal/site"
-)
+import "strings"
 
 // qualities are the weights of an Accept-Encoding field in thousandths, by
 // encoding; 0 refuses.
-type qualities [site.Identity + 1]int16
+type qualities [Identity + 1]int16
 
 const unset, refused = -1, 0
 
@@ -21,7 +17,7 @@ func parseAcceptEncoding(field string) (q qualities, identityOK bool) {
 	for field != "" {
 		var item string
 		item, field, _ = strings.Cut(field, ",")
-		coding, weight, ok := site.ParseWeighted(item)
+		coding, weight, ok := ParseWeighted(item)
 		if !ok {
 			continue
 		}
@@ -29,16 +25,16 @@ func parseAcceptEncoding(field string) (q qualities, identityOK bool) {
 		case coding == "*":
 			wildcard = weight
 		case strings.EqualFold(coding, "br"):
-			q[site.Brotli] = weight
+			q[Brotli] = weight
 		case strings.EqualFold(coding, "zstd"):
-			q[site.Zstd] = weight
+			q[Zstd] = weight
 		case strings.EqualFold(coding, "gzip"), strings.EqualFold(coding, "x-gzip"):
-			q[site.Gzip] = weight
+			q[Gzip] = weight
 		case strings.EqualFold(coding, "identity"):
-			q[site.Identity] = weight
+			q[Identity] = weight
 		}
 	}
-	identityOK = q[site.Identity] != refused && (q[site.Identity] != unset || wildcard != refused)
+	identityOK = q[Identity] != refused && (q[Identity] != unset || wildcard != refused)
 	for e := range q {
 		if q[e] == unset {
 			q[e] = max(wildcard, 0)
@@ -47,20 +43,30 @@ func parseAcceptEncoding(field string) (q qualities, identityOK bool) {
 	return q, identityOK
 }
 
-// negotiate picks the encoding to send from those that has reports: the
-// heaviest, ties in the order of [site.Encoding]. It reports false where
-// nothing is acceptable.
-func negotiate(field string, has func(site.Encoding) bool) (site.Encoding, bool) {
+// AcceptsIdentity reports whether an Accept-Encoding field allows bytes that are
+// not compressed.
+func AcceptsIdentity(field string) bool {
 	if field == "" {
-		return site.Identity, true
+		return true
+	}
+	_, ok := parseAcceptEncoding(field)
+	return ok
+}
+
+// Negotiate picks the encoding to send from those that has reports, RFC 9110
+// section 12.5.3: the heaviest, ties in the order of [Encoding]. It reports
+// false where nothing is acceptable.
+func Negotiate(field string, has func(Encoding) bool) (Encoding, bool) {
+	if field == "" {
+		return Identity, true
 	}
 	q, identityOK := parseAcceptEncoding(field)
-	best, weight := site.Identity, q[site.Identity]
-	for i := len(site.Variants) - 1; i >= 0; i-- {
-		e := site.Variants[i]
+	best, weight := Identity, q[Identity]
+	for i := len(Variants) - 1; i >= 0; i-- {
+		e := Variants[i]
 		if q[e] > 0 && q[e] >= weight && has(e) {
 			best, weight = e, q[e]
 		}
 	}
-	return best, best != site.Identity || identityOK
+	return best, best != Identity || identityOK
 }
