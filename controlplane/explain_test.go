@@ -183,6 +183,9 @@ func TestExplainWhatADeploymentAnswers(t *testing.T) {
 	}
 	// The lines that a header comes from, as they were written.
 	for _, h := range p.explain("http://repo.example.test/a").Headers {
+		if h.Values == nil || h.Lines == nil {
+			t.Errorf("%s is null in JSON", h.Name)
+		}
 		if h.Name == "Cache-Control" && (len(h.Lines) != 1 || h.Lines[0] != controlplane.RuleLine{File: "_headers", Line: 4, Text: "Cache-Control: public, max-age=60"}) {
 			t.Errorf("%+v", h)
 		}

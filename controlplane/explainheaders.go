@@ -13,6 +13,9 @@ import (
 const allowed = "GET, HEAD, OPTIONS"
 
 func header(name string, values ...string) ExplainedHeader {
+	if values == nil {
+		values = []string{} // a list in JSON, never null
+	}
 	return ExplainedHeader{Name: name, Values: values, Lines: []RuleLine{}}
 }
 

@@ -17,6 +17,8 @@ export const paths = {
   project: (project: ProjectName) => `/p/${part(project.subDomain)}`,
   env: (project: ProjectName) => `${paths.project(project)}/env`,
   domains: (project: ProjectName) => `${paths.project(project)}/domains`,
+  explain: (project: ProjectName, url?: string) =>
+    `${paths.project(project)}/explain${url ? `?url=${part(url)}` : ''}`,
   settings: (project: ProjectName) => `${paths.project(project)}/settings`,
   deployment: (project: ProjectName, deployment: DeploymentName) =>
     `${paths.project(project)}/d/${part(deployment.hostId)}`,

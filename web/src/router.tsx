@@ -27,6 +27,7 @@ export const routes: RouteObject[] = [
               { path: 'd/:hostId', lazy: () => import('@/deployment/DeploymentPage') },
               { path: 'domains', lazy: () => import('@/domain/DomainsPage') },
               { path: 'env', lazy: () => import('@/project/EnvPage') },
+              { path: 'explain', lazy: () => import('@/explain/ExplainPage') },
               { path: 'settings', lazy: () => import('@/project/SettingsPage') },
             ],
           },

@@ -140,3 +140,16 @@ export const logStreamURL = (deploymentId: string, after: string | undefined) =>
   `/deployments/${encodeURIComponent(deploymentId)}/logs/stream${after ? `?after=${after}` : ''}`
 export const logDownloadURL = (deploymentId: string) =>
   `/deployments/${encodeURIComponent(deploymentId)}/logs?format=text`
+
+// Why an address answers as it does.
+export const explain = (question: { url: string; method: string; acceptEncoding: string }) => {
+  const { url, acceptEncoding } = question
+  const method = question.method as Query<'/explain'>['method']
+  return answer(
+    client.GET('/explain', {
+      params: {
+        query: { url, ...(method && { method }), ...(acceptEncoding && { acceptEncoding }) },
+      },
+    }),
+  )
+}

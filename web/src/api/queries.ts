@@ -46,6 +46,13 @@ export const queries = {
       queryKey: ['project', subDomain],
       queryFn: () => calls.getProject(subDomain),
     }),
+  explain: (question: { url: string; method: string; acceptEncoding: string }) =>
+    queryOptions({
+      queryKey: ['explain', question],
+      queryFn: () => calls.explain(question),
+      // It is about this moment.
+      staleTime: 0,
+    }),
   env: (projectId: string) =>
     queryOptions({ queryKey: ['env', projectId], queryFn: () => calls.getEnv(projectId) }),
 

@@ -65,7 +65,7 @@ function Body({ project, deployment }: { project: Project; deployment: Deploymen
       {deployment.inProduction && <DomainBar project={project} />}
       <FailureNotice project={project} deployment={deployment} buffer={buffer} />
       <PhaseBar deployment={deployment} />
-      <Hosts deployment={deployment} />
+      <Hosts project={project} deployment={deployment} />
       <Section title="Log">
         <LogViewer deployment={deployment} buffer={buffer} state={state} />
       </Section>

@@ -1,4 +1,6 @@
-import type { Deployment, Host } from '@/api/types'
+import type { Deployment, Host, Project } from '@/api/types'
+import { paths } from '@/paths'
+import { ButtonLink } from '@/ui/Button'
 import { CopyButton } from '@/ui/CopyButton'
 import { SiteLink } from '@/ui/SiteLink'
 
@@ -10,7 +12,8 @@ const roles: Record<Host['role'], string> = {
 }
 
 // Hosts are the addresses at which a deployment answers.
-export function Hosts({ deployment: { hosts, status } }: { deployment: Deployment }) {
+export function Hosts({ project, deployment }: { project: Project; deployment: Deployment }) {
+  const { hosts, status } = deployment
   if (status !== 'READY' || hosts.length === 0) return null
   return (
     <ul aria-label="Addresses" className="divide-y divide-line card">
@@ -21,7 +24,15 @@ export function Hosts({ deployment: { hosts, status } }: { deployment: Deploymen
         >
           <span className="w-32 shrink-0 text-sm text-ink-3 max-sm:w-full">{roles[role]}</span>
           <SiteLink url={url} />
-          <span className="ml-auto">
+          <span className="ml-auto flex items-center gap-1">
+            <ButtonLink
+              look="quiet"
+              size="small"
+              to={paths.explain(project, url)}
+              aria-label={`Explain ${host}`}
+            >
+              Explain
+            </ButtonLink>
             <CopyButton text={url} label={`Copy ${host}`} />
           </span>
         </li>

@@ -1,9 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
-import { Outlet, useOutletContext, useParams, type LoaderFunctionArgs } from 'react-router'
+import {
+  Outlet,
+  useNavigate,
+  useOutletContext,
+  useParams,
+  type LoaderFunctionArgs,
+} from 'react-router'
 
 import { isStatus } from '@/api/error'
 import { queries, queryClient } from '@/api/queries'
 import type { Project } from '@/api/types'
+import { paths } from '@/paths'
+import { useCommands } from '@/shell/commands'
 import { NotFoundPage } from '@/shell/RouteError'
 import { Loaded, Skeleton, SkeletonRows } from '@/ui/Loaded'
 
@@ -19,6 +27,14 @@ export function loader({ params }: LoaderFunctionArgs) {
 export function Component() {
   const { subDomain = '' } = useParams()
   const project = useQuery(queries.project(subDomain))
+  const navigate = useNavigate()
+  useCommands([
+    {
+      id: 'explain',
+      label: 'Explain an address',
+      run: () => void navigate(paths.explain({ subDomain })),
+    },
+  ])
   if (isStatus(project.error, 404)) return <NotFoundPage what="This project" />
   if (project.data) {
     return (

@@ -8,6 +8,7 @@ import {
   Layers,
   LayoutGrid,
   Rocket,
+  Route,
   Settings2,
   type LucideIcon,
 } from 'lucide-react'
@@ -15,7 +16,8 @@ import { NavLink, useMatch } from 'react-router'
 
 import { paths } from '@/paths'
 
-type Place = { to: string; label: string; icon: LucideIcon; end?: boolean }
+// A bar at the bottom has room for few: the others are in the palette there.
+type Place = { to: string; label: string; icon: LucideIcon; end?: boolean; wide?: boolean }
 
 const everywhere: Place[] = [
   { to: paths.projects(), label: 'Projects', icon: LayoutGrid, end: true },
@@ -37,13 +39,14 @@ export function Rail() {
         'md:sticky md:top-12 md:bottom-auto md:z-0 md:h-[calc(100dvh-3rem)] md:w-52 md:shrink-0 md:flex-col md:gap-0.5 md:border-t-0 md:p-3',
       )}
     >
-      {places.map(({ to, label, icon: Icon, end }) => (
+      {places.map(({ to, label, icon: Icon, end, wide }) => (
         <NavLink
           key={to}
           to={to}
           end={end ?? false}
           className={({ isActive }) =>
             clsx(
+              wide && 'max-md:hidden',
               'flex min-h-14 grow basis-0 flex-col items-center justify-center gap-1 text-xs -outline-offset-2',
               'md:min-h-8 md:grow-0 md:basis-auto md:flex-row md:justify-start md:gap-2.5 md:rounded-md md:px-2.5 md:text-base',
               isActive
@@ -66,6 +69,7 @@ function placesOf(project: { subDomain: string }): Place[] {
     { to: paths.project(project), label: 'Overview', icon: Layers, end: true },
     { to: paths.domains(project), label: 'Domains', icon: Globe },
     { to: paths.env(project), label: 'Environment', icon: Braces },
+    { to: paths.explain(project), label: 'Explain', icon: Route, wide: true },
     { to: paths.settings(project), label: 'Settings', icon: Settings2 },
   ]
 }
