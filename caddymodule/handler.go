@@ -85,6 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	var q edge.Request
 	q.From(r)
+	q.Early = w
 	if r.Method == http.MethodPost {
 		client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 		q.Receive(w, r, client)
@@ -110,6 +111,7 @@ func redirectToHTTPS(w http.ResponseWriter, r *http.Request, port int) error {
 	}
 	var q edge.Request
 	q.From(r)
+	q.Early = w
 	if q.Path == "" || q.Path[0] != '/' { // OPTIONS *
 		q.Path = "/"
 	}

@@ -63,7 +63,8 @@ type ExplainedFile struct {
 	Size        int64     `json:"size"` // in that encoding
 	SHA256      site.Hash `json:"sha256"`
 	Immutable   bool      `json:"immutable"`
-	Encodings   []string  `json:"encodings"` // that it is stored in
+	Encodings   []string  `json:"encodings"`  // that it is stored in
+	EarlyHints  []string  `json:"earlyHints"` // links that go before it, over HTTP/2 and later
 }
 
 // ExplainedHeader is a header of the answer.

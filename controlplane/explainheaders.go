@@ -30,7 +30,10 @@ func (x *explainer) send(d *site.Decision, of string) {
 	body := f.Blob(encoding)
 	x.File = &ExplainedFile{
 		Path: f.Path(), Deployment: of, ContentType: f.ContentType(), Encoding: encoding.String(),
-		Size: body.Size(), SHA256: body.SHA256(), Immutable: f.Immutable(), Encodings: []string{},
+		Size: body.Size(), SHA256: body.SHA256(), Immutable: f.Immutable(), Encodings: []string{}, EarlyHints: []string{},
+	}
+	if d.Status == http.StatusOK && x.Method == http.MethodGet {
+		x.File.EarlyHints = append(x.File.EarlyHints, f.Hints()...)
 	}
 	for e := site.Brotli; e <= site.Identity; e++ {
 		if f.Has(e) {

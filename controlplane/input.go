@@ -40,6 +40,7 @@ type ProjectPatch struct {
 	HTMLHandling     *site.HTMLHandling
 	NotFound         *site.NotFound
 	StrictRules      *bool
+	EarlyHints       *bool
 	Credentials      *Credentials // an empty one removes what is there
 }
 

@@ -44,7 +44,7 @@ func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded [
 	if m, err = s.clearImmutable(ctx, t.p.ID, m); err != nil {
 		return nil, err
 	}
-	problems, err := m.Compile(site.Serving{HTMLHandling: t.p.HTMLHandling, NotFound: t.p.NotFound, StrictRules: t.p.StrictRules})
+	problems, err := m.Compile(site.Serving{HTMLHandling: t.p.HTMLHandling, NotFound: t.p.NotFound, EarlyHints: t.p.EarlyHints, StrictRules: t.p.StrictRules})
 	warnings := warningsOf(problems)
 	if a.Attempt == nil && !slices.Equal(warnings, t.d.Warnings) {
 		s.logWarnings(ctx, t.d, warnings) // a builder writes them itself

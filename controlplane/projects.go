@@ -114,6 +114,7 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pat
 		apply(&row.HTMLHandling, patch.HTMLHandling)
 		apply(&row.NotFound, patch.NotFound)
 		apply(&row.StrictRules, patch.StrictRules)
+		apply(&row.EarlyHints, patch.EarlyHints)
 		row.Name = strings.TrimSpace(row.Name)
 		if err := s.checkProject(p, row); err != nil {
 			return err

@@ -27,10 +27,10 @@ func (e *ChangedError) Error() string {
 func workers() int { return min(runtime.GOMAXPROCS(0), 16) }
 
 // hashFiles reads every file of the folder once. The result is in the order of
-// the folder's files.
-func hashFiles(ctx context.Context, root *os.Root, folder *Folder, report *meter) ([]site.BlobEntry, error) {
+// the folder's files, as are the early hints that the pages among them have.
+func hashFiles(ctx context.Context, root *os.Root, folder *Folder, report *meter) (blobs []site.BlobEntry, hints [][]string, err error) {
 	report.begin(StepHash, len(folder.files), folder.bytes)
-	blobs := make([]site.BlobEntry, len(folder.files))
+	blobs, hints = make([]site.BlobEntry, len(folder.files)), make([][]string, len(folder.files))
 	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	for range 2 * workers() { // twice: while one waits for the disk, another hashes
@@ -43,8 +43,12 @@ func hashFiles(ctx context.Context, root *os.Root, folder *Folder, report *meter
 				}
 				f := &folder.files[i]
 				var err error
+				h.heads = isPage(f.name)
 				if blobs[i], err = h.file(root, f); err != nil {
 					return err
+				}
+				if h.heads {
+					hints[i] = hintsOf(h.head)
 				}
 				report.add(1, f.size)
 			}
@@ -52,14 +56,18 @@ func hashFiles(ctx context.Context, root *os.Root, folder *Folder, report *meter
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	report.end()
-	return blobs, nil
+	return blobs, hints, nil
 }
 
 // hasher reads files piece by piece, a chunk at most at a time.
-type hasher struct{ buf []byte }
+type hasher struct {
+	buf   []byte
+	heads bool   // the beginnings of files are kept
+	head  []byte // of the last one
+}
 
 func newHasher() *hasher { return &hasher{buf: make([]byte, site.ChunkSize)} }
 
@@ -82,6 +90,9 @@ func (h *hasher) file(root *os.Root, f *file) (site.BlobEntry, error) {
 // read hashes all of r, and each chunk where there is more than one.
 func (h *hasher) read(r io.Reader) (site.BlobEntry, error) {
 	n, err := io.ReadFull(r, h.buf)
+	if h.heads {
+		h.head = append(h.head[:0], h.buf[:min(n, maxHead)]...)
+	}
 	switch err {
 	case io.EOF, io.ErrUnexpectedEOF:
 		return site.BlobEntry{SHA256: site.HashOf(h.buf[:n]), Size: int64(n)}, nil

@@ -51,6 +51,7 @@ type run struct {
 
 	blobs    []site.BlobEntry             // by file
 	types    []string                     // by file
+	hints    [][]string                   // by file
 	known    map[site.Hash]site.KnownBlob // files that were deployed before
 	contents map[site.Hash]*content       // files that were not, and are compressed now
 	variants map[site.Hash]*stored        // what they became
@@ -64,7 +65,7 @@ func (r *run) run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return r.result, err
 	}
-	if r.blobs, err = hashFiles(ctx, r.root, r.folder, r.report); err != nil {
+	if r.blobs, r.hints, err = hashFiles(ctx, r.root, r.folder, r.report); err != nil {
 		return r.result, err
 	}
 	immutable, err := newImmutables(r.root, r.folder, globs, r.options.Framework)
@@ -171,7 +172,7 @@ func (r *run) handIn(ctx context.Context, meta site.Meta, immutable *immutables)
 	entries := make([]site.FileEntry, len(r.blobs))
 	for i := range r.blobs {
 		f := &r.folder.files[i]
-		entries[i] = site.FileEntry{Path: "/" + f.name, ContentType: r.types[i], Immutable: immutable.has(f.name), Body: r.blobs[i]}
+		entries[i] = site.FileEntry{Path: "/" + f.name, ContentType: r.types[i], Immutable: immutable.has(f.name), Body: r.blobs[i], Hints: r.hints[i]}
 		if r.blobs[i].Size < leastCompressed || !compressible(r.types[i]) {
 			continue
 		}

@@ -93,6 +93,15 @@ func printExplanation(w io.Writer, e *controlplane.Explanation) error {
 		}
 		row("sent", fmt.Sprintf("%s, of %s", size, strings.Join(f.Encodings, ", ")))
 	}
+	if f := e.File; f != nil {
+		for i, link := range f.EarlyHints {
+			name := ""
+			if i == 0 {
+				name = "103"
+			}
+			row(name, "Link: "+link)
+		}
+	}
 	for i, h := range e.Headers {
 		name := ""
 		if i == 0 {

@@ -112,6 +112,20 @@ func TestExplainSaysWhatTheEdgeSends(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
+	// What a page preloads is named before it, where the project wants that.
+	if r := command(t, "settings", "my-site", "--early-hints"); r.code != 0 || !strings.Contains(r.stdout, "early-hints    true\n") {
+		t.Errorf("%+v", r)
+	}
+	files["a.html"] = "<link rel=modulepreload href=/a.js>a"
+	hinted := strings.TrimSpace(command(t, "deploy", write(t, t.TempDir(), files), "--project", "my-site", "-y").stdout)
+	answersWith(t, hinted, http.StatusOK)
+	if e := compare(t, hinted+"/a", "GET", "br", html); len(e.File.EarlyHints) != 1 {
+		t.Errorf("early hints: %+v", e.File)
+	}
+	if r := command(t, "explain", hinted+"/a"); !strings.Contains(r.stdout, "\n103         Link: </a.js>; rel=modulepreload\n") {
+		t.Errorf("early hints:\n%s", r.stdout)
+	}
+
 	set := commandWith(t, t.Context(), "a good password\n", "access", "set", "--project", "my-site", "--scope", "previews")
 	if set.code != 0 {
 		t.Fatal(set)

@@ -18,7 +18,7 @@ import (
 
 func newSettingsCommand() *cobra.Command {
 	var html, notFound string
-	var strict, asJSON bool
+	var strict, hints, asJSON bool
 	c := &cobra.Command{
 		Use:   "settings [PROJECT]",
 		Short: "Show or change how a project is served",
@@ -46,6 +46,9 @@ deployed folder wins over it.
 			if flags.Changed("strict-rules") {
 				patch["strictRules"] = strict
 			}
+			if flags.Changed("early-hints") {
+				patch["earlyHints"] = hints
+			}
 			conn, err := connect(cmd)
 			if err != nil {
 				return err
@@ -69,6 +72,7 @@ deployed folder wins over it.
 	f.StringVar(&html, "html-handling", "", "where HTML files answer: "+listed(site.HTMLHandlings))
 	f.StringVar(&notFound, "not-found", "", "what is answered where nothing is found: "+listed(site.NotFounds))
 	f.BoolVar(&strict, "strict-rules", false, "let a wrong line of _redirects or _headers fail the deployment (--strict-rules=false: warn)")
+	f.BoolVar(&hints, "early-hints", false, "name what a page preloads in a 103 response before it (--early-hints=false: don't)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -79,10 +83,11 @@ type servingSettings struct {
 	HTMLHandling site.HTMLHandling `json:"htmlHandling"`
 	NotFound     site.NotFound     `json:"notFound"`
 	StrictRules  bool              `json:"strictRules"`
+	EarlyHints   bool              `json:"earlyHints"`
 }
 
 func showSettings(cmd *cobra.Command, p *controlplane.Project, asJSON bool) error {
-	s := servingSettings{p.SubDomain, cmp.Or(p.HTMLHandling, site.HTMLAuto), cmp.Or(p.NotFound, site.NotFoundAuto), p.StrictRules}
+	s := servingSettings{p.SubDomain, cmp.Or(p.HTMLHandling, site.HTMLAuto), cmp.Or(p.NotFound, site.NotFoundAuto), p.StrictRules, p.EarlyHints}
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), s)
 	}
@@ -90,6 +95,7 @@ func showSettings(cmd *cobra.Command, p *controlplane.Project, asJSON bool) erro
 	t.row("html-handling", string(s.HTMLHandling))
 	t.row("not-found", string(s.NotFound))
 	t.row("strict-rules", strconv.FormatBool(s.StrictRules))
+	t.row("early-hints", strconv.FormatBool(s.EarlyHints))
 	return t.Flush()
 }
 

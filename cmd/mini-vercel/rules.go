@@ -117,6 +117,9 @@ func printRules(w io.Writer, m *site.Manifest, config site.Config) error {
 		if config.StrictRules != nil {
 			row(0, "strictRules", strconv.FormatBool(*config.StrictRules))
 		}
+		if config.EarlyHints != nil {
+			row(0, "earlyHints", strconv.FormatBool(*config.EarlyHints))
+		}
 		for _, glob := range config.Immutable {
 			row(0, "immutable", glob)
 		}

@@ -26,13 +26,14 @@ func TestRulesCheck(t *testing.T) {
 		complete bool // out is all of it
 	}{
 		{"rules of every kind", map[string]string{
-			"mini-vercel.json": `{"htmlHandling":"none","strictRules":true,"immutable":["a/**"]}`,
+			"mini-vercel.json": `{"htmlHandling":"none","strictRules":true,"earlyHints":true,"immutable":["a/**"]}`,
 			"_redirects":       "/old /new 301\n/blog/:y/* /b/:splat\n/x /y 200\n/app/* /app/index.html 200\n/* /index.html 200\n",
 			"_headers":         "/*\n  X-A: b\n  ! Server-Timing\n",
 		}, 0, []string{
 			"mini-vercel.json\n",
 			"    htmlHandling  none\n",
 			"    strictRules   true\n",
+			"    earlyHints    true\n",
 			"    immutable     a/**\n",
 			"_redirects\n",
 			"  1  /old        301 to                        /new\n",
@@ -142,7 +143,7 @@ func TestRulesAndSettingsGoLive(t *testing.T) {
 	}
 
 	t.Run("settings", func(t *testing.T) {
-		if r := command(t, "settings"); r.code != 0 || !strings.Contains(r.stdout, "not-found      auto\n") || !strings.Contains(r.stdout, "html-handling  auto-trailing-slash\n") || !strings.Contains(r.stdout, "strict-rules   false\n") {
+		if r := command(t, "settings"); r.code != 0 || !strings.Contains(r.stdout, "not-found      auto\n") || !strings.Contains(r.stdout, "html-handling  auto-trailing-slash\n") || !strings.Contains(r.stdout, "strict-rules   false\n") || !strings.Contains(r.stdout, "early-hints    false\n") {
 			t.Errorf("show: %+v", r)
 		}
 		for args, want := range map[string]string{
@@ -157,7 +158,7 @@ func TestRulesAndSettingsGoLive(t *testing.T) {
 		for _, html := range site.HTMLHandlings {
 			for _, notFound := range site.NotFounds {
 				r := command(t, "settings", "ruled", "--html-handling", string(html), "--not-found", string(notFound), "--json")
-				if s := decode[servingSettings](t, r.stdout); r.code != 0 || s != (servingSettings{"ruled", html, notFound, false}) {
+				if s := decode[servingSettings](t, r.stdout); r.code != 0 || s != (servingSettings{"ruled", html, notFound, false, false}) {
 					t.Errorf("%s and %s: %+v", html, notFound, r)
 				}
 			}

@@ -29,6 +29,7 @@ type ProjectBody struct {
 	HTMLHandling     optionalHTMLHandling      `json:"htmlHandling,omitempty"`
 	NotFound         optionalNotFound          `json:"notFound,omitempty"`
 	StrictRules      bool                      `json:"strictRules,omitempty" doc:"A wrong line of _redirects or _headers fails the deployment."`
+	EarlyHints       bool                      `json:"earlyHints,omitempty" doc:"What a page preloads is named in a 103 response before it."`
 	Credentials      *controlplane.Credentials `json:"credentials,omitempty" doc:"For the clone of a private repository. They are kept encrypted and never shown."`
 }
 
@@ -53,6 +54,7 @@ type ProjectPatchBody struct {
 	HTMLHandling     *optionalHTMLHandling     `json:"htmlHandling,omitempty"`
 	NotFound         *optionalNotFound         `json:"notFound,omitempty"`
 	StrictRules      *bool                     `json:"strictRules,omitempty" doc:"A wrong line of _redirects or _headers fails the deployment."`
+	EarlyHints       *bool                     `json:"earlyHints,omitempty" doc:"What a page preloads is named in a 103 response before it."`
 	Credentials      *controlplane.Credentials `json:"credentials,omitempty" doc:"An empty user name and password remove them."`
 }
 
@@ -139,6 +141,7 @@ func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutp
 			RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
 			OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion,
 			HTMLHandling: site.HTMLHandling(b.HTMLHandling), NotFound: site.NotFound(b.NotFound), StrictRules: b.StrictRules,
+			EarlyHints: b.EarlyHints,
 		},
 	}))
 }
@@ -150,6 +153,7 @@ func (a *API) updateProject(ctx context.Context, in *projectPatchInput) (*projec
 		RootDirectory: b.RootDirectory, Framework: b.Framework, InstallCommand: b.InstallCommand, BuildCommand: b.BuildCommand,
 		OutputDirectory: b.OutputDirectory, NodeVersion: b.NodeVersion, Credentials: b.Credentials,
 		HTMLHandling: (*site.HTMLHandling)(b.HTMLHandling), NotFound: (*site.NotFound)(b.NotFound), StrictRules: b.StrictRules,
+		EarlyHints: b.EarlyHints,
 	}))
 }
 

@@ -67,6 +67,7 @@ type Metrics struct {
 	duration     [resultCount]prometheus.Observer
 	sent         prometheus.Counter
 	cut          prometheus.Counter
+	hints        prometheus.Counter
 	corrupt      prometheus.Counter
 	refused      prometheus.Counter
 	access       [accessCount]prometheus.Counter
@@ -130,6 +131,7 @@ func newMetrics(e *Edge) *Metrics {
 	m.collectors = append(m.collectors, requests, duration, reads, results, retries, hedges, access, certificates)
 	m.sent = counter("body_bytes_total", "Bytes of bodies that were sent.")
 	m.cut = counter("cut_total", "Answers that were cut because a later chunk could not be had.")
+	m.hints = counter("early_hints_total", "Pages whose preloads were named before them, in a 103 response.")
 	m.corrupt = counter("corrupt_chunks_total", "Chunks from the bucket whose bytes were not those of their sha256.")
 	m.refused = counter("unknown_refused_total", "Requests for unknown hosts beyond the budget of look-ups.")
 	m.changes = counter("changes_total", "Changes that the change log named.")

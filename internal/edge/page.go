@@ -41,6 +41,7 @@ type page struct {
 	vary        bool
 	variants    [site.Identity + 1]*variant // by encoding; nil where the file is not stored in it
 	ownTiming   bool                        // a rule of the site's sets or removes Server-Timing
+	hints       []string                    // values of Link that go before a page; nil: none do
 	edits       int64                       // about how many bytes the site's own headers take
 
 	// hosts holds the page itself where rules tell hosts apart: this one is
@@ -60,7 +61,7 @@ type variant struct {
 }
 
 func newPage(p *project, f site.File) *page {
-	g := &page{project: p.id, salt: p.salt, contentType: f.ContentType(), immutable: f.Immutable(), vary: f.HasVariants()}
+	g := &page{project: p.id, salt: p.salt, contentType: f.ContentType(), immutable: f.Immutable(), vary: f.HasVariants(), hints: f.Hints()}
 	for e := range g.variants {
 		if enc := site.Encoding(e); f.Has(enc) {
 			g.variants[e] = g.newVariant(enc, f.Blob(enc).Entry())
@@ -126,6 +127,9 @@ func (v *variant) span(g *page, n int) span {
 func (g *page) cost() int64 {
 	const perPage, perVariant = 512, 1024
 	cost := int64(perPage) + g.edits
+	for _, link := range g.hints {
+		cost += int64(len(link)) + 16
+	}
 	for _, v := range g.variants {
 		if v != nil {
 			cost += perVariant + int64(len(v.blob.Chunks))*site.HashSize

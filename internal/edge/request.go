@@ -24,7 +24,9 @@ type Request struct {
 	SecFetchDest   string
 
 	Header http.Header // for what few answers depend on
-	Form   *Form       // what was sent to AccessPath; Receive fills it
+	// Early takes a 103 before the answer; nil: none is sent.
+	Early http.ResponseWriter
+	Form  *Form // what was sent to AccessPath; Receive fills it
 }
 
 // From fills the request with the facts of r.

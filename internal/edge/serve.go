@@ -46,6 +46,9 @@ func (e *Edge) serve(ctx context.Context, q *Request, a *Answer, g *page) {
 	default:
 		a.cut(ranges)
 	}
+	if g.hints != nil && a.whole {
+		e.hint(q, g)
+	}
 	e.firstChunk(ctx, q, a)
 }
 

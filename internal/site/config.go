@@ -30,6 +30,8 @@ type Config struct {
 	// StrictRules says that a line of _redirects or _headers that is wrong fails
 	// the deployment.
 	StrictRules *bool `json:"strictRules,omitempty"`
+	// EarlyHints says that what a page preloads is named before it.
+	EarlyHints *bool `json:"earlyHints,omitempty"`
 	// Immutable are globs of paths whose bytes never change, relative to the
 	// output folder and without a slash in front: * and ? within a segment,
 	// [a-z], {a,b}, and ** for any number of segments.
@@ -73,13 +75,13 @@ func (c *Config) parse(text []byte) error {
 		case "notFound":
 			err = parseMode(keys[key], &c.NotFound, NotFounds)
 		case "strictRules":
-			if json.Unmarshal(keys[key], &c.StrictRules) != nil || c.StrictRules == nil {
-				err = errors.New("must be true or false")
-			}
+			err = parseSwitch(keys[key], &c.StrictRules)
+		case "earlyHints":
+			err = parseSwitch(keys[key], &c.EarlyHints)
 		case "immutable":
 			err = c.parseImmutable(keys[key])
 		default:
-			return fmt.Errorf("unknown key %q; known are htmlHandling, notFound, strictRules and immutable", key)
+			return fmt.Errorf("unknown key %q; known are htmlHandling, notFound, strictRules, earlyHints and immutable", key)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
@@ -104,6 +106,13 @@ func (c *Config) parseImmutable(value json.RawMessage) error {
 		globs[i] = glob
 	}
 	c.Immutable = globs
+	return nil
+}
+
+func parseSwitch(value json.RawMessage, on **bool) error {
+	if json.Unmarshal(value, on) != nil || *on == nil {
+		return errors.New("must be true or false")
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ func TestParseConfig(t *testing.T) {
 			site.Config{HTMLHandling: site.HTMLDrop, NotFound: site.NotFoundSPA, Immutable: []string{"assets/**", "fonts/*.woff2"}}},
 		{"strict rules", `{"strictRules":true}`, site.Config{StrictRules: boolean(true)}},
 		{"lenient rules", `{"strictRules":false}`, site.Config{StrictRules: boolean(false)}},
+		{"early hints", `{"earlyHints":true}`, site.Config{EarlyHints: boolean(true)}},
 		{"no globs", `{"immutable":[]}`, site.Config{Immutable: []string{}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,6 +43,8 @@ func TestParseConfigErrorsNameTheFault(t *testing.T) {
 		{"null globs", `{"immutable":null}`, "immutable: must be a list"},
 		{"strict as a word", `{"strictRules":"yes"}`, "strictRules: must be true or false"},
 		{"strict as null", `{"strictRules":null}`, "strictRules: must be true or false"},
+		{"hints as a word", `{"earlyHints":"yes"}`, "earlyHints: must be true or false"},
+		{"hints as null", `{"earlyHints":null}`, "earlyHints: must be true or false"},
 		{"bad glob", `{"immutable":["a[b"]}`, `"a[b" is not a glob`},
 		{"open brace", `{"immutable":["a{b"]}`, `"a{b" is not a glob`},
 		{"empty glob", `{"immutable":["/"]}`, `"/" is not a glob`},

@@ -55,6 +55,7 @@ type BuildSettings struct {
 	NodeVersion     string       `json:"nodeVersion,omitempty"`
 	HTMLHandling    HTMLHandling `json:"htmlHandling,omitempty"`
 	NotFound        NotFound     `json:"notFound,omitempty"`
+	EarlyHints      bool         `json:"earlyHints,omitempty"`  // what a page preloads is named in a 103 before it
 	StrictRules     bool         `json:"strictRules,omitempty"` // a wrong line of _redirects or _headers fails the deployment
 }
 

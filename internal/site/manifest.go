@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -88,6 +89,7 @@ type FileEntry struct {
 	Immutable   bool // the path's bytes never change: cached for a year
 	Body        BlobEntry
 	Variants    [len(Variants)]*BlobEntry // by Encoding; nil where there is none
+	Hints       []string                  // values of Link, each a [CheckHint]
 }
 
 // BlobEntry names the bytes of a file or of one of its variants.
@@ -119,6 +121,7 @@ type Manifest struct {
 
 	redirects Redirects
 	headers   HeaderRules
+	hints     hintTable
 
 	copied int // bytes that the buffer holds besides the columns that alias it
 }
@@ -183,7 +186,7 @@ func NewManifest(meta Meta, entries []FileEntry) (*Manifest, error) {
 		}
 	}
 	m.paths = string(paths)
-	return m, nil
+	return m, m.addHints(entries)
 }
 
 func (m *Manifest) addBlob(b *BlobEntry) error {
@@ -290,7 +293,7 @@ func (m *Manifest) TotalSize() (bytes int64) {
 // MemorySize returns about how many bytes the manifest holds in memory.
 func (m *Manifest) MemorySize() int64 {
 	n := len(m.paths) + 4*len(m.pathEnds) + 2*len(m.typeOf) + len(m.flags) + 4*len(m.variant) +
-		len(m.hashes) + 4*len(m.sizes) + 4*len(m.chunked) + 4*len(m.chunkAt) + len(m.chunks) + m.copied
+		len(m.hashes) + 4*len(m.sizes) + 4*len(m.chunked) + 4*len(m.chunkAt) + len(m.chunks) + m.hints.memory() + m.copied
 	return int64(n) + 4096
 }
 
@@ -311,6 +314,29 @@ func (f File) ContentType() string { return f.m.types[f.m.typeOf[f.i]] }
 
 // Immutable reports whether the bytes at this path never change.
 func (f File) Immutable() bool { return f.m.flags[f.i]&flagImmutable != 0 }
+
+// Hints returns the links that a browser may be told of before the page, as
+// values of Link; none where the deployment sends no early hints.
+func (f File) Hints() []string {
+	t := &f.m.hints
+	at, ok := slices.BinarySearch(t.files, uint32(f.i))
+	if !ok {
+		return nil
+	}
+	first := uint32(0)
+	if at > 0 {
+		first = t.last[at-1]
+	}
+	hints := make([]string, 0, t.last[at]-first)
+	for _, link := range t.links[first:t.last[at]] {
+		start := uint32(0)
+		if link > 0 {
+			start = t.ends[link-1]
+		}
+		hints = append(hints, strings.Clone(t.text[start:t.ends[link]])) // not to hold the manifest
+	}
+	return hints
+}
 
 // HasVariants reports whether the file is stored in a compressed encoding too.
 func (f File) HasVariants() bool { return f.m.flags[f.i]&flagVariants != 0 }
@@ -334,7 +360,7 @@ func (f File) Blob(e Encoding) Blob {
 
 // Entry returns the file as it was given to [NewManifest].
 func (f File) Entry() FileEntry {
-	e := FileEntry{Path: f.Path(), ContentType: f.ContentType(), Immutable: f.Immutable(), Body: f.Blob(Identity).Entry()}
+	e := FileEntry{Path: f.Path(), ContentType: f.ContentType(), Immutable: f.Immutable(), Body: f.Blob(Identity).Entry(), Hints: f.Hints()}
 	for _, enc := range Variants {
 		if f.Has(enc) {
 			b := f.Blob(enc).Entry()

@@ -19,6 +19,10 @@ const ManifestMagic = "MVM\x01"
 // still written in the first version, which older edges read too.
 const rulesMagic = "MVM\x02"
 
+// hintsMagic is what a manifest with early hints begins with, for the same
+// reason.
+const hintsMagic = "MVM\x03"
+
 // ManifestContentType is the media type of an encoded manifest.
 const ManifestContentType = "application/vnd.mini-vercel.manifest"
 
@@ -35,6 +39,7 @@ const (
 	maxMetaSize        = 16 << 20
 	headerWords        = 7
 	rulesHeaderWords   = 8
+	hintsHeaderWords   = 9
 	decoderSpare       = 64
 )
 
@@ -67,7 +72,8 @@ func decompress(frame []byte, size uint64) ([]byte, error) {
 // blobs, chunks, bytes of paths, bytes of types, bytes of meta), followed by
 // the columns in the order in which [Manifest] declares them, numbers in 32
 // bits (types in 16), and the meta data as JSON. The second version has an eighth
-// count, bytes of rules, and behind the meta data the rules.
+// count, bytes of rules, and behind the meta data the rules; the third a ninth,
+// bytes of early hints, and these at the end: of rules it may have none.
 func (m *Manifest) Encode() ([]byte, error) {
 	meta, err := json.Marshal(m.Meta)
 	if err != nil {
@@ -77,14 +83,18 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
-	magic, rules := ManifestMagic, m.appendRules(nil)
-	b := make([]byte, 0, int(m.MemorySize())+len(meta)+len(types)+len(rules))
+	magic, rules, hints := ManifestMagic, m.appendRules(nil), m.appendHints(nil)
+	b := make([]byte, 0, int(m.MemorySize())+len(meta)+len(types)+len(rules)+len(hints))
 	for _, n := range [headerWords]int{m.Len(), len(m.sizes), len(m.chunked), len(m.chunks) / HashSize, len(m.paths), len(types), len(meta)} {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	}
-	if rules != nil {
+	if rules != nil || hints != nil {
 		magic = rulesMagic
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(rules)))
+	}
+	if hints != nil {
+		magic = hintsMagic
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(hints)))
 	}
 	b = append(b, m.paths...)
 	b = appendUint32s(b, lengths(m.pathEnds))
@@ -99,6 +109,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	b = append(b, m.chunks...)
 	b = append(b, meta...)
 	b = append(b, rules...)
+	b = append(b, hints...)
 	encoded, err := compress(magic, b)
 	if err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
@@ -118,6 +129,8 @@ func DecodeManifest(encoded []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("manifest: %w", errManifest)
 	case string(encoded[:len(ManifestMagic)]) == rulesMagic:
 		words = rulesHeaderWords
+	case string(encoded[:len(ManifestMagic)]) == hintsMagic:
+		words = hintsHeaderWords
 	case string(encoded[:len(ManifestMagic)]) != ManifestMagic:
 		return nil, fmt.Errorf("manifest: %w", errManifest)
 	}
@@ -147,7 +160,7 @@ func DecodeManifest(encoded []byte) (*Manifest, error) {
 
 func parseManifest(b []byte, words int) (*Manifest, error) {
 	r := columnReader{rest: b}
-	var n [rulesHeaderWords]int
+	var n [hintsHeaderWords]int
 	for i, w := range r.uint32s(words) {
 		n[i] = int(w)
 	}
@@ -167,6 +180,7 @@ func parseManifest(b []byte, words int) (*Manifest, error) {
 	m.chunks = r.take(chunks * HashSize)
 	meta := r.take(n[6])
 	rules := r.take(n[7])
+	hints := r.take(n[8])
 	if r.short || len(r.rest) != 0 {
 		return nil, errManifest
 	}
@@ -178,9 +192,14 @@ func parseManifest(b []byte, words int) (*Manifest, error) {
 	if err := json.Unmarshal(meta, &m.Meta); err != nil {
 		return nil, fmt.Errorf("meta: %w", err)
 	}
-	if words == rulesHeaderWords {
+	if words == rulesHeaderWords || len(rules) > 0 {
 		if err := m.parseRules(rules); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
+		}
+	}
+	if words == hintsHeaderWords {
+		if err := m.parseHints(hints); err != nil {
+			return nil, fmt.Errorf("early hints: %w", err)
 		}
 	}
 	return m, m.index()

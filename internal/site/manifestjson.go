@@ -16,10 +16,11 @@ func (m *Manifest) MarshalJSON() ([]byte, error) {
 		Immutable   bool            `json:"immutable,omitempty"`
 		Body        blob            `json:"body"`
 		Variants    map[string]blob `json:"variants,omitempty"`
+		EarlyHints  []string        `json:"earlyHints,omitempty"`
 	}
 	files := make([]file, 0, m.Len())
 	for f := range m.Files() {
-		out := file{Path: f.Path(), ContentType: f.ContentType(), Immutable: f.Immutable(), Body: blob(f.Blob(Identity).Entry())}
+		out := file{Path: f.Path(), ContentType: f.ContentType(), Immutable: f.Immutable(), Body: blob(f.Blob(Identity).Entry()), EarlyHints: f.Hints()}
 		for _, e := range Variants {
 			if f.Has(e) {
 				if out.Variants == nil {

@@ -6,6 +6,7 @@ import "fmt"
 type Serving struct {
 	HTMLHandling HTMLHandling
 	NotFound     NotFound
+	EarlyHints   bool // what a page preloads is named in a 103 before it
 	StrictRules  bool // a line of a rules file that is wrong fails the deployment
 }
 
@@ -23,7 +24,7 @@ func (e *StrictError) Error() string {
 
 // Compile works out how the manifest is served, from the sources in its meta
 // data: by mini-vercel.json, or else by a project's settings; and compiles the
-// rules. It returns the lines that were left out. The error says what is wrong
+// rules. Early hints stay where they are wanted. It returns the lines that were left out. The error says what is wrong
 // with mini-vercel.json, or is a [*StrictError]: all is compiled, but not to be
 // published.
 func (m *Manifest) Compile(settings Serving) ([]Problem, error) {
@@ -39,6 +40,12 @@ func (m *Manifest) Compile(settings Serving) ([]Problem, error) {
 	}
 	if config.StrictRules != nil {
 		settings.StrictRules = *config.StrictRules
+	}
+	if config.EarlyHints != nil {
+		settings.EarlyHints = *config.EarlyHints
+	}
+	if !settings.EarlyHints {
+		m.hints = hintTable{}
 	}
 	redirects, problems := ParseRedirects(m.Meta.Rules.Redirects)
 	line := redirects.ShellLine()

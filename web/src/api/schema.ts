@@ -838,6 +838,7 @@ export interface components {
     }
     BuildSettings: {
       buildCommand?: string
+      earlyHints?: boolean
       framework?: string
       /** @enum {string} */
       htmlHandling?: 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
@@ -1062,6 +1063,7 @@ export interface components {
     ExplainedFile: {
       contentType: string
       deployment: string
+      earlyHints: string[]
       encoding: string
       encodings: string[]
       immutable: boolean
@@ -1317,6 +1319,7 @@ export interface components {
       /** Format: date-time */
       createdAt: string
       customDomain?: string
+      earlyHints?: boolean
       framework?: string
       gitURL?: string
       hasCredentials: boolean
@@ -1351,6 +1354,8 @@ export interface components {
       buildCommand?: string
       /** @description For the clone of a private repository. They are kept encrypted and never shown. */
       credentials?: components['schemas']['Credentials']
+      /** @description What a page preloads is named in a 103 response before it. */
+      earlyHints?: boolean
       framework?: string
       /** @description https:// to a public host. None: the project gets its files by upload. */
       gitURL?: string
@@ -1377,6 +1382,8 @@ export interface components {
       credentials?: components['schemas']['Credentials']
       /** @description The domain that the project is shown with: a verified one that does not redirect. */
       customDomain?: string
+      /** @description What a page preloads is named in a 103 response before it. */
+      earlyHints?: boolean
       framework?: string
       gitURL?: string
       /** @enum {string} */

@@ -39,6 +39,15 @@ export function Chain({ explanation }: { explanation: Explanation }) {
               </p>
             </Row>
           )}
+          {file && file.earlyHints.length > 0 && (
+            <Row name="Early hints">
+              {file.earlyHints.map((link) => (
+                <code key={link} className="font-mono text-sm wrap-anywhere">
+                  {link}
+                </code>
+              ))}
+            </Row>
+          )}
           <Row name="Cache">
             <p className="break-words">{sentence(cache.text)}</p>
           </Row>

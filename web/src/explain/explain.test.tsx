@@ -105,6 +105,23 @@ describe('the explanation of an address', () => {
     expect(headers.getByText('Removed')).toBeVisible()
   })
 
+  it('names what goes before a page', async () => {
+    const file = {
+      path: '/index.html',
+      deployment: '4f2c9ab1',
+      contentType: 'text/html',
+      encoding: 'br',
+      size: 2048,
+      sha256: 'ab'.repeat(32),
+      immutable: false,
+      encodings: ['br', 'identity'],
+      earlyHints: ['</a.js>; rel=modulepreload'],
+    }
+    open('/p/blog/explain?url=x.localhost', anExplanation({ file }))
+    await screen.findByText('</a.js>; rel=modulepreload')
+    expect(screen.getByText('2 KiB in br, of br, identity')).toBeVisible()
+  })
+
   it('asks again when asked for the same', async () => {
     const { asked } = open('/p/blog/explain?url=x.localhost', anExplanation())
     await screen.findByText('301 to /new')

@@ -29,6 +29,7 @@ const names = [
   'htmlHandling',
   'notFound',
   'strictRules',
+  'earlyHints',
 ] as const
 
 export function Component() {
@@ -138,6 +139,14 @@ function Settings({ project }: { project: Project }) {
           <SelectField label="Wrong lines of _redirects and _headers" {...text('strictRules')}>
             <option value="">Are left out, with a warning (default)</option>
             <option value="true">Fail the deployment</option>
+          </SelectField>
+          <SelectField
+            label="Early hints"
+            {...text('earlyHints')}
+            hint="Over HTTP/2 and HTTP/3, browsers learn what a page preloads before it arrives."
+          >
+            <option value="">Are not sent (default)</option>
+            <option value="true">103 with what a page preloads</option>
           </SelectField>
         </div>
       </Section>

@@ -122,6 +122,7 @@ describe('its settings', () => {
     const form = formOf(project)
     expect(changesOf(project, form)).toBeUndefined()
     expect(changesOf(project, { ...form, strictRules: 'true' })).toEqual({ strictRules: true })
+    expect(changesOf(project, { ...form, earlyHints: 'true' })).toEqual({ earlyHints: true })
     const strict = aProject({ strictRules: true })
     expect(changesOf(strict, { ...formOf(strict), strictRules: '' })).toEqual({
       strictRules: false,

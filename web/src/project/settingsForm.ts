@@ -14,6 +14,7 @@ const fields = [
   'htmlHandling',
   'notFound',
   'strictRules',
+  'earlyHints',
 ] as const
 
 export type SettingsForm = Record<(typeof fields)[number], string>
@@ -31,7 +32,9 @@ export function changesOf(project: Project, form: SettingsForm): ProjectPatch | 
   return Object.fromEntries(
     changed.map((field) => [
       field,
-      field === 'strictRules' ? form[field] === 'true' : form[field].trim(),
+      field === 'strictRules' || field === 'earlyHints'
+        ? form[field] === 'true'
+        : form[field].trim(),
     ]),
   )
 }
