@@ -18,6 +18,12 @@ const (
 	MaxHeaderRules  = 100
 	MaxHeaderFields = 2000 // lines that set or remove a header
 	MaxHeaderLine   = 2000 // characters
+	// MaxHeaderBytes is what all names and values have together. Browsers take no
+	// more of one answer.
+	MaxHeaderBytes = 256 << 10
+	// MaxFilledBytes is what the values of one answer have together that
+	// placeholders are in. A path is long, and a line can name it many times.
+	MaxFilledBytes = 64 << 10
 )
 
 // HeaderRules are the rules of a _headers file, ready to be executed. They are
@@ -101,6 +107,7 @@ type headersParser struct {
 	rule     *headerRule // what is being read; nil: none
 	names    []string    // its placeholders
 	fields   int         // of all rules
+	bytes    int         // of their names and values
 	wrong    bool        // the rule was left out, and its lines are too
 	bad      bool        // a line of the rule was reported
 	problems []Problem
@@ -232,7 +239,11 @@ func (p *headersParser) field(number int, text string) error {
 	if p.fields == MaxHeaderFields {
 		return fmt.Errorf("there are more than %d headers", MaxHeaderFields)
 	}
+	if p.bytes+len(f.name)+len(value) > MaxHeaderBytes {
+		return fmt.Errorf("all headers together have more than %d KiB", MaxHeaderBytes>>10)
+	}
 	p.fields++
+	p.bytes += len(f.name) + len(value)
 	f.value = newTemplate(value, p.names)
 	p.rule.fields = append(p.rule.fields, f)
 	return nil
@@ -257,6 +268,10 @@ func checkFieldName(name string) error {
 	}
 	if strings.HasPrefix(name, "Proxy-") {
 		return fmt.Errorf("the header %s can't be set or removed by a rule: none of Proxy-* can", name)
+	}
+	// Orders to a proxy before the edge: to send a file of its own, among others.
+	if strings.HasPrefix(name, "X-Accel-") || name == "X-Sendfile" || name == "X-Lighttpd-Send-File" || strings.HasPrefix(name, "X-Reproxy-") {
+		return fmt.Errorf("the header %s can't be set or removed by a rule: it is an order to a proxy", name)
 	}
 	return nil
 }
@@ -323,17 +338,9 @@ type HeaderEdit struct {
 // each rule what it removes comes first. The first value that is set replaces
 // the edge's own, later ones are joined to it; cookies stay lines of their own.
 func (h *HeaderRules) edits(set RuleSet, host, path string) []HeaderEdit {
-	var edits []HeaderEdit
-	edit := func(name string) *HeaderEdit {
-		for i := range edits {
-			if edits[i].Name == name {
-				return &edits[i]
-			}
-		}
-		edits = append(edits, HeaderEdit{Name: name})
-		return &edits[len(edits)-1]
-	}
+	var edits headerEdits
 	var m matcher
+	filled := 0
 	for i := range set.all() {
 		if i >= len(h.rules) {
 			break
@@ -344,7 +351,7 @@ func (h *HeaderRules) edits(set RuleSet, host, path string) []HeaderEdit {
 		}
 		for k := range rule.fields {
 			if f := &rule.fields[k]; f.remove {
-				edit(f.name).Values = nil
+				edits.of(f.name).Values = nil
 			}
 		}
 		for k := range rule.fields {
@@ -354,16 +361,55 @@ func (h *HeaderRules) edits(set RuleSet, host, path string) []HeaderEdit {
 			}
 			value := f.value.text
 			if !f.value.constant() {
+				if filled += f.value.filled(m.captures[:]); filled > MaxFilledBytes {
+					continue // nobody takes so much
+				}
 				value = string(f.value.appendTo(nil, m.captures[:]))
 			}
-			if e := edit(f.name); len(e.Values) == 0 || f.name == "Set-Cookie" {
-				e.Values = append(e.Values, value)
-			} else {
-				e.Values = []string{e.Values[0] + ", " + value}
-			}
+			e := edits.of(f.name)
+			e.Values = append(e.Values, value)
 		}
 	}
-	return edits
+	for i := range edits.all {
+		if e := &edits.all[i]; len(e.Values) > 1 && e.Name != "Set-Cookie" {
+			e.Values = []string{strings.Join(e.Values, ", ")}
+		}
+	}
+	return edits.all
+}
+
+// headerEdits are edits of headers, each name once.
+type headerEdits struct {
+	all []HeaderEdit
+	at  map[string]int // where a name is, once they are many
+}
+
+// fewEdits are so many that a look at all of them is faster than a map.
+const fewEdits = 16
+
+// of returns the edit of a name, which it adds where there is none. It is good
+// until the next call.
+func (h *headerEdits) of(name string) *HeaderEdit {
+	if h.at == nil {
+		for i := range h.all {
+			if h.all[i].Name == name {
+				return &h.all[i]
+			}
+		}
+	} else if i, ok := h.at[name]; ok {
+		return &h.all[i]
+	}
+	h.all = append(h.all, HeaderEdit{Name: name})
+	switch {
+	case h.at != nil:
+		h.at[name] = len(h.all) - 1
+	case len(h.all) > fewEdits:
+		h.at = make(map[string]int, 4*fewEdits)
+		for i := range h.all {
+			h.at[h.all[i].Name] = i
+		}
+	}
+	return &h.all[len(h.all)-1]
 }
 
 // vary reports whether what a set of rules does depends on more than which

@@ -3,6 +3,7 @@ package site
 import (
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,7 @@ func TestHeadersThatNoRuleSets(t *testing.T) {
 	for _, name := range []string{
 		"Accept-Ranges", "Age", "Allow", "Alt-Svc", "Connection", "Content-Encoding", "Content-Length", "Content-Range", "Date", "ETag", "Keep-Alive",
 		"Location", "Proxy-Connection", "Proxy-Authenticate", "proxy-x", "Server", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Vary",
+		"X-Accel-Redirect", "x-accel-expires", "X-Sendfile", "X-LIGHTTPD-send-file", "X-Reproxy-URL",
 	} {
 		for _, form := range []string{"  %s: x", "  ! %s", "%s : x"} {
 			h, problems := ParseHeaders("/*\n" + fmt.Sprintf(form, name) + "\n  A: b")
@@ -108,6 +110,8 @@ func TestHeaderLimits(t *testing.T) {
 		{"a line below the limit", "/*\n  A: " + strings.Repeat("b", 1996), 1, 1, 0, ""},
 		{"a line at the limit", "/*\n  A: " + strings.Repeat("\u00e9", 1997), 1, 1, 0, ""},
 		{"a line above the limit", "/*\n  A: " + strings.Repeat("b", 1998), 0, 0, 1, "_headers:2: the line has 2001 characters, the most is 2000"},
+		{"bytes at the limit", "/*\n" + rulesOf(131, "  A%: "+strings.Repeat("b", 1988)) + "\n  ! " + strings.Repeat("C", bytesLeft(131, 1988)), 1, 132, 0, ""},
+		{"bytes above the limit", "/*\n" + rulesOf(131, "  A%: "+strings.Repeat("b", 1988)) + "\n  ! " + strings.Repeat("C", bytesLeft(131, 1988)+1), 1, 131, 1, "_headers:134: all headers together have more than 256 KiB"},
 		{"a URL above the limit", "/" + strings.Repeat("b", 2000) + "\n  A: b", 0, 0, 2, "_headers:1: the line has 2001 characters"},
 	} {
 		h, problems := ParseHeaders(tt.text)
@@ -116,6 +120,75 @@ func TestHeaderLimits(t *testing.T) {
 		}
 		if tt.want != "" && (len(problems) == 0 || !strings.HasPrefix(problems[0].String(), tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.name, problems, tt.want)
+		}
+	}
+}
+
+// bytesLeft is what is left of all bytes after that many headers of rulesOf.
+func bytesLeft(headers, value int) int {
+	left := MaxHeaderBytes
+	for i := range headers {
+		left -= len(fmt.Sprintf("A%d", i)) + value
+	}
+	return left
+}
+
+// TestHeadersCostLittle: what a site's rules may ask for at most takes memory in
+// proportion to the rules, whatever path is asked for.
+func TestHeadersCostLittle(t *testing.T) {
+	long := "/" + strings.Repeat("p", MaxTargetLength-1)
+	for name, text := range map[string]string{
+		"one name":        "/*\n" + rulesOf(125, "  X: "+strings.Repeat("v", 1990)),
+		"many names":      "/*\n" + rulesOf(2000, "  X%: v"),
+		"filled values":   "/*\n" + rulesOf(125, "  X%: "+strings.Repeat(":splat", 330)),
+		"a filled cookie": "/*\n" + rulesOf(125, "  Set-Cookie: "+strings.Repeat(":splat", 330)),
+	} {
+		h, problems := ParseHeaders(text)
+		if len(problems) > 0 {
+			t.Fatal(name, problems)
+		}
+		m := mustManifest(t, Meta{}, nil)
+		m.SetRules(Redirects{}, h)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		d := m.Decide(&Request{Method: "GET", Host: "site.example", Path: long})
+		edits := d.HeaderEdits()
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 4*MaxHeaderBytes {
+			t.Errorf("%s: %d KiB were allocated for one answer", name, got>>10)
+		}
+		if strings.HasPrefix(name, "many") && len(edits) != 2000 {
+			t.Errorf("%s: %d headers", name, len(edits))
+		}
+	}
+}
+
+// TestFilledHeaderLimits: of what placeholders fill in, an answer has so many
+// bytes; headers beyond are not sent, the others are.
+func TestFilledHeaderLimits(t *testing.T) {
+	h, problems := ParseHeaders("/*\n  Plain: yes\n  Filled: " + strings.Repeat(":splat", 64) + "\n  Short: x:splat")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	m := mustManifest(t, Meta{}, nil)
+	m.SetRules(Redirects{}, h)
+	for _, tt := range []struct {
+		path string
+		want []string
+	}{
+		{"/" + strings.Repeat("p", 1007), []string{"Plain", "Filled", "Short"}}, // 64 * 1007 + 1008 = 65456
+		{"/" + strings.Repeat("p", 1008), []string{"Plain", "Filled", "Short"}}, // 64 * 1008 + 1009 = 65521
+		{"/" + strings.Repeat("p", 1009), []string{"Plain", "Filled"}},          // 64 * 1009 + 1010 = 65586
+		{"/" + strings.Repeat("p", 1024), []string{"Plain", "Filled"}},
+		{"/" + strings.Repeat("p", 1025), []string{"Plain"}},
+	} {
+		d := m.Decide(&Request{Method: "GET", Host: "site.example", Path: tt.path})
+		var got []string
+		for _, e := range d.HeaderEdits() {
+			got = append(got, e.Name)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("a path of %d bytes: %v, want %v", len(tt.path), got, tt.want)
 		}
 	}
 }

@@ -36,11 +36,13 @@ const (
 	maxManifestFiles   = 4 << 20
 	maxBlobSize        = math.MaxUint32
 	maxTypes           = math.MaxUint16
-	maxMetaSize        = 16 << 20
-	headerWords        = 7
-	rulesHeaderWords   = 8
-	hintsHeaderWords   = 9
-	decoderSpare       = 64
+	// maxTypesSize bounds their JSON, of which three bytes take sixteen of memory.
+	maxTypesSize     = (maxTypes + 1) * (MaxContentTypeLength + 3)
+	maxMetaSize      = 16 << 20
+	headerWords      = 7
+	rulesHeaderWords = 8
+	hintsHeaderWords = 9
+	decoderSpare     = 64
 )
 
 // compress and decompress make a codec for every call: one that is kept holds on
@@ -165,7 +167,7 @@ func parseManifest(b []byte, words int) (*Manifest, error) {
 		n[i] = int(w)
 	}
 	files, blobs, chunked, chunks := n[0], n[1], n[2], n[3]
-	if files > maxManifestFiles || blobs < files || blobs > files*(1+len(Variants)) || chunked > blobs || n[6] > maxMetaSize {
+	if files > maxManifestFiles || blobs < files || blobs > files*(1+len(Variants)) || chunked > blobs || n[5] > maxTypesSize || n[6] > maxMetaSize {
 		return nil, errManifest
 	}
 	m := &Manifest{}
@@ -188,6 +190,9 @@ func parseManifest(b []byte, words int) (*Manifest, error) {
 	m.copied = 4*files + 2*files + 4*blobs + 4*chunked + len(types) + 2*len(meta) + len(rules)
 	if err := json.Unmarshal(types, &m.types); err != nil {
 		return nil, fmt.Errorf("types: %w", err)
+	}
+	if len(m.types) > maxTypes+1 {
+		return nil, errManifest
 	}
 	if err := json.Unmarshal(meta, &m.Meta); err != nil {
 		return nil, fmt.Errorf("meta: %w", err)

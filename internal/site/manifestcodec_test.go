@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -195,6 +197,31 @@ func TestDecodeManifestIsNoBomb(t *testing.T) {
 	}
 	if _, err := DecodeManifest(make([]byte, MaxManifestSize+1)); err == nil {
 		t.Error("more than the most is decoded")
+	}
+}
+
+// TestManyContentTypesAreNoBomb: JSON of nothing but empty strings takes many
+// times its size in memory.
+func TestManyContentTypesAreNoBomb(t *testing.T) {
+	types := append([]byte(`[""`), bytes.Repeat([]byte(`,""`), 10<<20)...)
+	types = append(types, ']')
+	paths := make([]byte, 256<<10) // that do not compress, so that the size is believed
+	rand.NewChaCha8([32]byte{}).Read(paths)
+	var columns []byte
+	for _, n := range [headerWords]int{0, 0, 0, 0, len(paths), len(types), 2} {
+		columns = binary.LittleEndian.AppendUint32(columns, uint32(n))
+	}
+	columns = slices.Concat(columns, paths, types, []byte("{}"))
+	encoded := frameOf(t, columns)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := DecodeManifest(encoded)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, errManifest) {
+		t.Errorf("decoded: %v", err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 64<<20 {
+		t.Errorf("%d bytes of input made it allocate %d MiB", len(encoded), got>>20)
 	}
 }
 

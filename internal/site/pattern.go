@@ -144,6 +144,18 @@ func (t *template) appendTo(b []byte, captures []string) []byte {
 	return b
 }
 
+// filled is how many bytes the text has with what the placeholders stand for,
+// before anything is encoded.
+func (t *template) filled(captures []string) (n int) {
+	for _, p := range t.parts {
+		n += int(p.end - p.start)
+		if p.placeholder != endPart {
+			n += len(captures[p.placeholder])
+		}
+	}
+	return n
+}
+
 // appendEncoded appends a piece of a path as it was sent, so that its encoding
 // stays; what no URL has is encoded. A backslash is among it: browsers take it
 // for a slash.

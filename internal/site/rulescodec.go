@@ -302,9 +302,13 @@ func (h *HeaderRules) read(r *rulesReader, count, fields int) error {
 	if next != fields {
 		return errRules
 	}
+	bytes := 0
 	for i := range h.fields {
 		row := r.row(headerFieldColumn)
 		f := &h.fields[i]
+		if bytes += int(row[1]) + int(row[2]); bytes > MaxHeaderBytes {
+			return errRules
+		}
 		f.line, f.remove = r.line(), row[0] == removedField
 		f.name, _ = r.wording(row[1], 0, 0)
 		f.value = r.template(row[2], row[3], names[i])
