@@ -111,7 +111,15 @@ func (c *cache[K, V]) add(key K, value V, cost int64) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := s.all.Peek(key); ok {
+	e, ok := s.all.Peek(key)
+	if cost > s.max && !c.keepLast {
+		// Everything else would leave, and it after that.
+		if ok {
+			s.drop(e)
+		}
+		return
+	}
+	if ok {
 		s.charge(e, cost-e.cost)
 		e.value, e.cost = value, cost
 	} else {

@@ -219,3 +219,40 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestWhatIsTooLargeLeavesTheRestAlone: a value for which there can't be room
+// pushes out nothing.
+func TestWhatIsTooLargeLeavesTheRestAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		cost       int64
+		kept, rest bool
+	}{
+		{"below the limit", 899, true, true},
+		{"at the limit", 1000, true, false},
+		{"above the limit", 1001, false, true},
+	} {
+		c := newCache[string, int](1000, 1000, hashString)
+		for i := range 5 { // used, so that they have proved themselves
+			for range provenUses + 1 {
+				c.add(fmt.Sprint(i), i, 20)
+				c.get(fmt.Sprint(i))
+			}
+		}
+		c.add("large", 0, tt.cost)
+		if _, ok := c.peek("large"); ok != tt.kept {
+			t.Errorf("%s: kept: %v", tt.name, ok)
+		}
+		if _, ok := c.peek("0"); ok != tt.rest {
+			t.Errorf("%s: the rest is there: %v", tt.name, ok)
+		}
+	}
+	// One that grows beyond leaves, too.
+	c := newCache[string, int](1000, 1000, hashString)
+	c.add("a", 1, 10)
+	c.add("b", 1, 10)
+	c.add("b", 2, 1001)
+	if s := c.stats(); s.entries != 1 || s.cost != 10 {
+		t.Errorf("after one grew: %+v", s)
+	}
+}
