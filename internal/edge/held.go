@@ -126,10 +126,14 @@ func (h *held[T]) mark(least int64) {
 	}
 }
 
-// restore puts in what the state directory had.
-func (h *held[T]) restore(v *T) {
-	h.value.Store(v)
+// restore puts in what the state directory had, unless there is something by
+// now: that was read later. It returns what there is.
+func (h *held[T]) restore(v *T) *T {
+	if !h.value.CompareAndSwap(nil, v) {
+		return h.value.Load()
+	}
 	h.stale.Store(true)
+	return v
 }
 
 func generation[T record](v *T) int64 {

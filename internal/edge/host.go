@@ -61,11 +61,12 @@ func newHostView(route *site.Route, p *project) *hostView {
 	return v
 }
 
-// turn makes a view what requests see, unless another route was read since.
+// turn makes a view what requests see, unless another route was read since. The
+// first view counts in any case: a host that is known has one.
 func (h *host) turn(v *hostView) bool {
 	h.turning.Lock()
 	defer h.turning.Unlock()
-	if h.route.value.Load() != v.route {
+	if h.route.value.Load() != v.route && h.view.Load() != nil {
 		return false
 	}
 	h.view.Store(v)

@@ -274,6 +274,5 @@ func restore[T record](h *held[T], s *state) *T {
 	if json.Unmarshal(b, v) != nil {
 		return nil
 	}
-	h.restore(v)
-	return v
+	return h.restore(v)
 }
