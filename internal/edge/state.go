@@ -16,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // state keeps bucket objects in a directory, for a start while the bucket is
@@ -40,6 +42,9 @@ const (
 	stateSuffix = ".object"
 	tempSuffix  = ".tmp"
 	sweepEvery  = time.Hour
+	// complainEvery is how often a failure is told at most: a disk that is full
+	// fails every write.
+	complainEvery = time.Minute
 )
 
 func openState(dir, bucket string) (*state, error) {
@@ -134,24 +139,24 @@ func (s *state) run(ctx context.Context, inUse iter.Seq[string], failed func(err
 	}
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	s.report(s.sweep(s.maxBytes.Load()), failed)
+	complaints := rate.Sometimes{First: 1, Interval: complainEvery}
+	report := func(err error) {
+		if err != nil {
+			complaints.Do(func() { failed(err) })
+		}
+	}
+	report(s.sweep(s.maxBytes.Load()))
 	for {
 		select {
 		case <-s.wake:
-			s.report(s.flush(), failed)
+			report(s.flush())
 		case <-sweep.C:
 			s.touch(inUse)
-			s.report(s.sweep(s.maxBytes.Load()), failed)
+			report(s.sweep(s.maxBytes.Load()))
 		case <-ctx.Done():
-			s.report(s.flush(), failed)
+			report(s.flush())
 			return
 		}
-	}
-}
-
-func (s *state) report(err error, failed func(error)) {
-	if err != nil {
-		failed(err)
 	}
 }
 
@@ -201,6 +206,12 @@ func (s *state) write(key string, object []byte) error {
 // another edge may use the directory too.
 func (s *state) replace(path string, object []byte) error {
 	temp, err := os.CreateTemp(s.dir, "*"+tempSuffix)
+	if errors.Is(err, fs.ErrNotExist) { // somebody removed the directory
+		if err := os.MkdirAll(s.dir, 0o700); err != nil {
+			return err
+		}
+		temp, err = os.CreateTemp(s.dir, "*"+tempSuffix)
+	}
 	if err != nil {
 		return err
 	}
@@ -227,7 +238,7 @@ func (s *state) touch(inUse iter.Seq[string]) {
 // sweep removes the oldest files until the rest has at most maxBytes.
 func (s *state) sweep(maxBytes int64) error {
 	entries, err := os.ReadDir(s.dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sweep state: %w", err)
 	}
 	type kept struct {

@@ -2,11 +2,13 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -155,5 +157,50 @@ func TestStateIsAskedOnlyForWhatItMayHave(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { again.has("never") }); n != 0 {
 		t.Errorf("%v allocations to say no", n)
+	}
+}
+
+// TestStateSurvivesTheRemovalOfItsDirectory: what is learnt after it is kept
+// again, and a failure that lasts is told once a minute.
+func TestStateSurvivesTheRemovalOfItsDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "below", "state")
+	s := newState(t, dir)
+	if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sweep(1 << 20); err != nil {
+		t.Errorf("sweep: %v", err)
+	}
+	s.save("routes/a", []byte("one"))
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := newState(t, dir).load("routes/a"); err != nil || string(b) != "one" {
+		t.Errorf("got %q, %v", b, err)
+	}
+
+	// A file in its place: every write fails.
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	told, done := 0, make(chan struct{})
+	go func() {
+		s.run(ctx, func(func(string) bool) {}, func(error) { told++ })
+		close(done)
+	}()
+	for i := range 20 {
+		s.save(fmt.Sprint("routes/", i), []byte("x"))
+		for waiting := true; waiting; {
+			s.writes.Lock()
+			waiting = len(s.pending) > 0
+			s.writes.Unlock()
+			runtime.Gosched()
+		}
+	}
+	cancel()
+	<-done
+	if told != 1 {
+		t.Errorf("the failure was told %d times", told)
 	}
 }
