@@ -565,12 +565,27 @@ func FuzzNothingIsShownUnasked(f *testing.F) {
 	})
 }
 
+// TestAFailureOfAProtectedHostStaysPrivate: what can't be had is no answer for
+// others to keep either.
+func TestAFailureOfAProtectedHostStaysPrivate(t *testing.T) {
+	d := newDoor(t, site.AccessPreviews)
+	d.signIn()
+	if got := d.ask("HEAD", "/docs/page"); got.StatusCode != 200 {
+		t.Fatalf("got %d", got.StatusCode)
+	}
+	d.bucket.breaks(away)
+	q := edge.Request{Method: "GET", Host: previewHost, Path: "/docs/page", Header: http.Header{"Cookie": {d.cookie}}}
+	if a := d.edge.Answer(t.Context(), &q); a.Status != 502 || !a.Private || !a.Noindex {
+		t.Errorf("%d, private: %v, not to be indexed: %v", a.Status, a.Private, a.Noindex)
+	}
+}
+
 // TestRulesOfAProtectedHost: rules show nothing to who has no access, and let
 // nobody else keep what they are for.
 func TestRulesOfAProtectedHost(t *testing.T) {
 	d := newDoor(t, site.AccessPreviews)
 	rules := site.RuleSources{
-		Headers:   "/*\n  Cache-Control: public, max-age=99\n  CDN-Cache-Control: max-age=99\n  X-Robots-Tag: all\n  X-Own: 1",
+		Headers:   "/*\n  Cache-Control: public, max-age=99\n  CDN-Cache-Control: max-age=99\n  Edge-Control: cache-maxage=99s\n  Akamai-Cache-Control: max-age=99\n  X-Robots-Tag: all\n  X-Own: 1",
 		Redirects: "/old /new 301\n/again /index.html 200",
 	}
 	d.bucket.upload("d2", site.Meta{Rules: rules}, files{"/index.html": {body: "secret"}, "/app.js": {body: "secret", immutable: true}})
@@ -592,7 +607,7 @@ func TestRulesOfAProtectedHost(t *testing.T) {
 		if status == 404 {
 			want = "no-store"
 		}
-		if h := got.Header; h.Get("X-Own") != "1" || h.Get("Cache-Control") != want || h.Get("CDN-Cache-Control") != "" || h.Get("X-Robots-Tag") != "noindex" {
+		if h := got.Header; h.Get("X-Own") != "1" || h.Get("Cache-Control") != want || h.Get("CDN-Cache-Control")+h.Get("Edge-Control")+h.Get("Akamai-Cache-Control") != "" || h.Get("X-Robots-Tag") != "noindex" {
 			t.Errorf("%s with access: %v", paths[i], h)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -95,8 +94,7 @@ func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
 // ask again, whatever the site's own rules say. What nobody may keep stays so.
 func keepPrivate(h http.Header) {
 	for name := range h {
-		// Expires, and what is for a shared cache alone, RFC 9213.
-		if name == "Expires" || name == "Surrogate-Control" || strings.HasSuffix(name, "Cdn-Cache-Control") {
+		if site.OverridesCaching(name) {
 			delete(h, name)
 		}
 	}

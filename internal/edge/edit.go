@@ -59,8 +59,9 @@ func (a *Answer) edit(edits []site.HeaderEdit) {
 // editFields returns fields with edits applied to them.
 func editFields(fields []Field, edits []site.HeaderEdit) []Field {
 	out := append(make([]Field, 0, len(fields)+len(edits)), fields...)
+	own := len(fields) // those behind are of edits, which have each name once
 	for _, e := range edits {
-		i := slices.IndexFunc(out, func(f Field) bool { return f.Name == e.Name })
+		i := slices.IndexFunc(out[:own], func(f Field) bool { return f.Name == e.Name })
 		switch {
 		case len(e.Values) > 0 && i >= 0:
 			out[i].Value = e.Values
@@ -70,6 +71,7 @@ func editFields(fields []Field, edits []site.HeaderEdit) []Field {
 			out[i].Value = nil // where it is not named at all, net/http guesses
 		case i >= 0:
 			out = slices.Delete(out, i, i+1)
+			own--
 		}
 	}
 	return out

@@ -217,13 +217,17 @@ func (d *Decision) HeaderEdits() []HeaderEdit {
 
 // shortLived takes out of edits what caches go by.
 func shortLived(edits []HeaderEdit) []HeaderEdit {
-	return slices.DeleteFunc(edits, func(e HeaderEdit) bool {
-		switch e.Name {
-		case "Cache-Control", "Expires", "Surrogate-Control":
-			return true
-		}
-		return strings.HasSuffix(e.Name, "-Cache-Control") // for some caches alone, RFC 9213
-	})
+	return slices.DeleteFunc(edits, func(e HeaderEdit) bool { return e.Name == "Cache-Control" || OverridesCaching(e.Name) })
+}
+
+// OverridesCaching reports whether some cache goes by a header, in canonical
+// form, rather than by Cache-Control.
+func OverridesCaching(name string) bool {
+	switch name {
+	case "Expires", "Surrogate-Control", "Edge-Control":
+		return true
+	}
+	return strings.HasSuffix(name, "-Cache-Control") // RFC 9213
 }
 
 // EditsVary reports whether the edits depend on more than Headers: on what
