@@ -1,9 +1,13 @@
 package store_test
 
 import (
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
@@ -58,5 +62,50 @@ func TestOpenAgainKeepsEverything(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestOpenMigratesWhatAnEarlierVersionWrote: what is there stays and gets the
+// defaults of columns that are new.
+func TestOpenMigratesWhatAnEarlierVersionWrote(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(`
+		INSERT INTO projects VALUES ('p', 1, 'u', 'Site', 'site', '', '', 'main', 'null', '{}', 'active', 0, 7, 7, 0, 1, 1);
+		INSERT INTO hosts VALUES ('site.example.test', 'p', 'u', 'production', '', 'd', 'null', 1, 0, 0, 8, 8, 1)`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	err = s.Update(t.Context(), func(tx controlplane.Tx) error {
+		p, err := tx.Project("p")
+		if err != nil {
+			return err
+		}
+		h, err := tx.Host("site.example.test")
+		if err != nil {
+			return err
+		}
+		if p.Name != "Site" || p.Generation != 7 || p.Protection != nil || h.Deployment != "d" || h.RedirectTo != "" {
+			t.Errorf("%+v, %+v", p, h)
+		}
+		return tx.InsertDomain(&controlplane.DomainRow{ProjectID: "p", Host: "www.example.test"})
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
