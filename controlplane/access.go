@@ -157,6 +157,9 @@ func (s *Service) ShareLink(ctx context.Context, p Principal, project string, in
 		if err != nil {
 			return err
 		}
+		if h.RedirectTo != "" {
+			host = h.RedirectTo // where it is opened: a token is good at one host
+		}
 		token := site.AccessToken(access.CookieKey, site.AccessShare, host, expires)
 		link = &ShareLink{URL: s.siteURL(host) + withShareToken(in.Path, token), Host: host, ExpiresAt: expires}
 		return nil

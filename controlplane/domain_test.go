@@ -412,6 +412,20 @@ func TestOneOfTwoRedirectsToTheOther(t *testing.T) {
 	d := p.deployFiles(project.ID, site.Production, version(2))
 	p.routes("customer.test", d.ID)
 	redirects(customer, "customer.test")
+	// A link to the one leads to the other, where its token is good.
+	word := accessWord
+	if err := p.setAccess(project.ID, site.AccessAll, &word); err != nil {
+		t.Fatal(err)
+	}
+	link, err := p.ShareLink(t.Context(), p.me, project.ID, controlplane.ShareInput{Host: customer, Path: "/docs", ExpiresIn: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the record has the protection", func() bool { return p.record(project.ID).Access != nil })
+	address, token, _ := strings.Cut(link.URL, "?mv_share=")
+	if _, good := site.CheckAccessToken(p.record(project.ID).Access.CookieKey, site.AccessShare, "customer.test", token, p.clock.Now()); !good || address != "http://customer.test/docs" || link.Host != "customer.test" {
+		t.Errorf("the link is %+v, its token good: %v", link, good)
+	}
 	if d.URL != "http://customer.test" {
 		t.Errorf("address: %s", d.URL)
 	}
