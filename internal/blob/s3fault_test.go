@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -306,5 +307,33 @@ func TestS3CorrectsAWrongClock(t *testing.T) {
 		if body, err := read(t.Context(), s, blob.GetOptions{}); err != nil || body != "body" || f.n.Load() != int64(want+2) {
 			t.Errorf("%q, %v after %d requests", body, err, f.n.Load())
 		}
+	}
+}
+
+// TestS3StatUsesItsConnectionAgain: many are made, one after the other, and a
+// handshake with the service takes longer than the answer.
+func TestS3StatUsesItsConnectionAgain(t *testing.T) {
+	var opened atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"x"`)
+		w.Header().Set("Content-Range", "bytes 0-0/1000")
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = w.Write([]byte("b"))
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	s := openS3(t, blob.S3Options{Bucket: "b", Endpoint: server.URL, AccessKeyID: "k", SecretAccessKey: "s"})
+	for range 10 {
+		if info, err := s.Stat(t.Context(), "projects/p/project"); err != nil || info.Size != 1000 {
+			t.Fatalf("%+v, %v", info, err)
+		}
+	}
+	if n := opened.Load(); n != 1 {
+		t.Errorf("%d connections for 10 questions", n)
 	}
 }

@@ -85,7 +85,9 @@ func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("stat %s: %w", key, err)
 	}
-	// What else comes is of no interest, and neither is how it ends.
+	// What comes is of no interest, and neither is how it ends; but a connection
+	// is used again only where it was read.
+	_, _ = io.CopyN(io.Discard, o.Body, 1)
 	_ = o.Body.Close()
 	return o.Info, nil
 }
