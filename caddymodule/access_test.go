@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 
@@ -62,6 +63,11 @@ func TestWhoTriesAPasswordIsWhoCaddySays(t *testing.T) {
 		t.Errorf("another client of the same proxy: %d", got)
 	}
 
+	// The proxy has appended whom it saw to what its client claimed.
+	if got := try(trusting, "198.51.100.7, 203.0.113.1", "open sesame"); got != 429 {
+		t.Errorf("who claims to be another, by a proxy that is trusted: %d", got)
+	}
+
 	// The edge has outlived the reload, and believes nobody now.
 	client.CloseIdleConnections()
 	o.TrustedProxies = nil
@@ -73,5 +79,74 @@ func TestWhoTriesAPasswordIsWhoCaddySays(t *testing.T) {
 	}
 	if got := try(plain, "203.0.113.8", "open sesame"); got != 429 {
 		t.Errorf("who only claims to be another: %d", got)
+	}
+}
+
+// TestAProxyThatTakesHTTPSOff: what it says counts where it is trusted, and
+// nowhere else.
+func TestAProxyThatTakesHTTPSOff(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("a.localhost", "d1", map[string]string{"/index.html": "home"})
+	b.putJSON(site.RouteKey("b.localhost"), site.Route{Host: "b.localhost", Project: "p1", Environment: site.Production, RedirectTo: "a.localhost", Generation: 1})
+	o := caddymodule.Options{
+		Listen: "127.0.0.1:0", DataDir: t.TempDir(), HTTPS: caddymodule.HTTPS{HSTS: time.Hour},
+		App: caddymodule.App{Bucket: caddymodule.Bucket{Directory: b.dir}, BaseDomain: "localhost", StateDir: t.TempDir()},
+	}
+	start(t, o)
+	redirecting := func(config map[string]any) {
+		server := config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any)["edge"].(map[string]any)
+		server["routes"] = []any{map[string]any{"handle": []any{map[string]any{"handler": "mini_vercel", "redirect_port": 443}}}}
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	ask := func(addr, host, proto string) (int, http.Header) {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, "http://"+addr+"/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		if proto != "" {
+			r.Header.Set("X-Forwarded-Proto", proto)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header
+	}
+	for _, tt := range []struct {
+		name    string
+		proxies []netip.Prefix
+		proto   string
+		secure  bool
+	}{
+		{"trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "https", true},
+		{"trusted, and HTTP", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "http", false},
+		{"trusted, and silent", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "", false},
+		{"another", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, "https", false},
+		{"none", nil, "https", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			defer client.CloseIdleConnections()
+			o.TrustedProxies = tt.proxies
+			addr := load(t, o, nil)["edge"]
+			want := "http://a.localhost/x"
+			if tt.secure {
+				want = "https://a.localhost/x"
+			}
+			_, header := ask(addr, "b.localhost", tt.proto)
+			if got := header.Get("Location"); got != want {
+				t.Errorf("the other host is at %s, want %s", got, want)
+			}
+			if got := header.Get("Strict-Transport-Security") != ""; got != tt.secure {
+				t.Errorf("HSTS: %v", got)
+			}
+			client.CloseIdleConnections()
+			addr = load(t, o, redirecting)["edge"]
+			if status, header := ask(addr, "a.localhost", tt.proto); (header.Get("Location") != "https://a.localhost/x") != tt.secure {
+				t.Errorf("where HTTP is sent on to HTTPS: %d %v", status, header)
+			}
+		})
 	}
 }

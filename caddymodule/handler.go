@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,9 @@ func init() { caddy.RegisterModule(Handler{}) }
 // answer too. The sockets of its server stay open when the configuration changes.
 //
 // Who tries a protected host's password is told apart by the client's address as
-// Caddy knows it: behind proxies, set trusted_proxies in the server's options.
+// Caddy knows it: behind proxies, set trusted_proxies and trusted_proxies_strict
+// in the server's options. What these say of HTTPS (X-Forwarded-Proto) is believed
+// then, too.
 //
 // The values of the response headers are shared between responses. A handler in
 // front of it may set, add and delete headers, but must not change a value in
@@ -66,7 +69,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if h.RedirectPort != 0 && r.TLS == nil {
+	secure := r.TLS != nil || securelyProxied(r)
+	if h.RedirectPort != 0 && !secure {
 		return redirectToHTTPS(w, r, h.RedirectPort)
 	}
 	e, err := h.shared.begin()
@@ -77,7 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	// A map of up to eight fields is far cheaper than one of nine, and this one
 	// tells nobody anything.
 	delete(w.Header(), "Server")
-	if h.hsts != nil && r.TLS != nil {
+	if h.hsts != nil && secure {
 		w.Header()["Strict-Transport-Security"] = h.hsts
 	}
 	if h.leaving.Load() && r.ProtoMajor < 3 {
@@ -85,7 +89,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	var q edge.Request
 	q.From(r)
-	q.Early = w
+	q.TLS, q.Early = secure, w
 	if r.Method == http.MethodPost {
 		client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 		q.Receive(w, r, client)
@@ -97,6 +101,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// securelyProxied reports whether a proxy that is trusted has taken HTTPS off a
+// request.
+func securelyProxied(r *http.Request) bool {
+	said := r.Header["X-Forwarded-Proto"]
+	if len(said) != 1 || !strings.EqualFold(said[0], "https") {
+		return false
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted
 }
 
 // redirectToHTTPS asks for nothing: whether the host is one of ours, its handshake

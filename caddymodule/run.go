@@ -29,8 +29,8 @@ type Options struct {
 	MetricsListen string // address:port of /metrics. None: no metrics are served
 	App           App    // Bucket and BaseDomain are required
 
-	// TrustedProxies are the networks whose X-Forwarded-For is believed. Default:
-	// none.
+	// TrustedProxies are the networks whose X-Forwarded-For and X-Forwarded-Proto
+	// are believed. Default: none.
 	TrustedProxies []netip.Prefix
 
 	// Certificates is where they are kept. None: in DataDir, for this edge alone.
@@ -84,6 +84,8 @@ func Config(o Options) ([]byte, error) {
 	if len(o.TrustedProxies) > 0 {
 		for _, server := range servers {
 			server.(map[string]any)["trusted_proxies"] = map[string]any{"source": "static", "ranges": o.TrustedProxies}
+			// What stands further left, anybody may have written.
+			server.(map[string]any)["trusted_proxies_strict"] = 1
 		}
 	}
 	config := map[string]any{

@@ -34,7 +34,7 @@ type Settings struct {
 	LogLevel      string `env:"LOG_LEVEL" default:"info" help:"Least level that is logged: debug, info, warn or error."`
 	MasterKey     string `env:"MASTER_KEY" secret:"true" help:"32 bytes in base64 that encrypt secrets at rest. Default: made on first start and kept in DATA_DIR/master.key."`
 	Signup        string `env:"SIGNUP" default:"invite" help:"Who may make an account after the first: invite or open."`
-	TrustedProxy  string `env:"TRUSTED_PROXIES" help:"Networks, with commas, whose X-Forwarded-For is believed."`
+	TrustedProxy  string `env:"TRUSTED_PROXIES" help:"Networks, with commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	AllowLocalGit bool   `env:"ALLOW_LOCAL_GIT" help:"Allow git repositories by file: and on loopback. up sets it."`
 
 	R2BucketName      string `env:"R2_BUCKET_NAME" help:"Bucket at R2 or any other S3 service, instead of the directory DATA_DIR/bucket."`
