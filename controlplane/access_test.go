@@ -2,12 +2,14 @@ package controlplane_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,6 +167,48 @@ func TestWhatAPasswordOfAProjectMayBe(t *testing.T) {
 			t.Errorf("scope %q: %v", scope, err)
 		}
 	}
+}
+
+// recordless is a bucket that does not take one key.
+type recordless struct {
+	blob.Store
+	key atomic.Value // string
+}
+
+func (b *recordless) Put(ctx context.Context, key string, body io.Reader, size int64, opts blob.PutOptions) (blob.Info, error) {
+	if key == b.key.Load() {
+		return blob.Info{}, errFault
+	}
+	return b.Store.Put(ctx, key, body, size, opts)
+}
+
+// TestNoRouteGoesBeforeItsProtection: what is deployed after a project was
+// protected is not live before edges can know of the protection.
+func TestNoRouteGoesBeforeItsProtection(t *testing.T) {
+	bucket := &recordless{}
+	p := newPlane(t, func(p *plane) { bucket.Store = p.raw; p.bucket = bucket }).start()
+	project, other := p.project("repo"), p.project("other")
+	open := p.deployFiles(project.ID, site.Production, version(1))
+	eventually(t, "it is live", func() bool { return p.route(productionHost).Deployment == open.ID })
+
+	bucket.key.Store(site.ProjectKey(project.ID))
+	word := accessWord
+	if err := p.setAccess(project.ID, site.AccessAll, &word); err != nil {
+		t.Fatal(err)
+	}
+	secret := p.deployFiles(project.ID, site.Production, version(2))
+	theirs := p.deployFiles(other.ID, site.Production, version(1))
+	eventually(t, "another project is live", func() bool { return p.route("other.example.test").Deployment == theirs.ID })
+	if r := p.route(productionHost); r.Deployment != open.ID {
+		t.Errorf("the route is %+v, the record %+v", r, p.record(project.ID))
+	}
+	if r := p.route(secret.HostID + "--" + productionHost); r.Deployment != "" {
+		t.Errorf("its own route is %+v", r)
+	}
+	bucket.key.Store("")
+	eventually(t, "both are published", func() bool {
+		return p.route(productionHost).Deployment == secret.ID && p.record(project.ID).Access != nil
+	})
 }
 
 func TestShareLinks(t *testing.T) {

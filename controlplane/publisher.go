@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,35 +87,44 @@ type published struct {
 
 func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*ProjectRow, now time.Time) *published {
 	round := &published{}
-	g := errgroup.Group{}
-	g.SetLimit(publishWriters)
-	write := func(f func() error, done func()) {
-		g.Go(func() error {
-			err := f()
-			round.mu.Lock()
-			defer round.mu.Unlock()
-			if err != nil {
-				round.errs = append(round.errs, err)
+	failed := map[string]bool{} // projects
+	each := func(n int, write func(i int) error, done func(i int, err error)) {
+		g := errgroup.Group{}
+		g.SetLimit(publishWriters)
+		for i := range n {
+			g.Go(func() error {
+				err := write(i)
+				round.mu.Lock()
+				defer round.mu.Unlock()
+				if err != nil {
+					round.errs = append(round.errs, err)
+				} else {
+					p.s.metrics.written.Inc()
+				}
+				done(i, err)
 				return nil
-			}
-			p.s.metrics.written.Inc()
-			done()
-			return nil
-		})
+			})
+		}
+		_ = g.Wait() // the errors are in round
 	}
-	for _, row := range projects {
-		write(func() error { return p.writeProject(ctx, row) }, func() {
-			round.projects = append(round.projects, row)
-			round.changes = append(round.changes, site.Change{Project: row.ID, Generation: row.Generation})
-		})
-	}
-	for _, row := range hosts {
-		write(func() error { return p.writeRoute(ctx, row, now) }, func() {
+	each(len(projects), func(i int) error { return p.writeProject(ctx, projects[i]) }, func(i int, err error) {
+		row := projects[i]
+		if err != nil {
+			failed[row.ID] = true
+			return
+		}
+		round.projects = append(round.projects, row)
+		round.changes = append(round.changes, site.Change{Project: row.ID, Generation: row.Generation})
+	})
+	// A record says who may see the routes: none of them goes before it.
+	hosts = slices.DeleteFunc(hosts, func(h *HostRow) bool { return failed[h.ProjectID] })
+	each(len(hosts), func(i int) error { return p.writeRoute(ctx, hosts[i], now) }, func(i int, err error) {
+		row := hosts[i]
+		if err == nil {
 			round.hosts = append(round.hosts, row)
 			round.changes = append(round.changes, site.Change{Host: row.Host, Generation: row.Generation})
-		})
-	}
-	_ = g.Wait() // the errors are in round
+		}
+	})
 	return round
 }
 

@@ -565,6 +565,33 @@ func FuzzNothingIsShownUnasked(f *testing.F) {
 	})
 }
 
+// TestNothingIsShownBeforeItsProtection: of a project that was protected and then
+// deployed, an edge that can't read the record yet shows what it showed before.
+func TestNothingIsShownBeforeItsProtection(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, texts(map[string]string{"/index.html": "open"}))
+	c := newClient(t, newEdge(t, b))
+	if got := c.get("/"); got.body != "open" {
+		t.Fatal(got.StatusCode, got.body)
+	}
+	b.breaks(func(_ context.Context, key string) error {
+		if key == site.ProjectKey(projectID) {
+			return errAway
+		}
+		return nil
+	})
+	b.upload("d2", site.Meta{}, texts(map[string]string{"/index.html": "secret"}))
+	before := b.reads(site.RouteKey(hostName))
+	b.project(site.Project{Access: protected(site.AccessAll)})
+	b.route(site.Route{Deployment: "d2"})
+	eventually(t, "the route is read again and again", func() bool { return b.reads(site.RouteKey(hostName)) > before+1 })
+	if got := c.get("/"); got.body != "open" {
+		t.Errorf("while the record can't be read: %d %s", got.StatusCode, got.body)
+	}
+	b.breaks(nil)
+	eventually(t, "a password is asked for", func() bool { return c.get("/").StatusCode == 401 })
+}
+
 // TestAFailureOfAProtectedHostStaysPrivate: what can't be had is no answer for
 // others to keep either.
 func TestAFailureOfAProtectedHostStaysPrivate(t *testing.T) {

@@ -126,6 +126,12 @@ func (h *held[T]) mark(least int64) {
 	}
 }
 
+// behind reports whether the change log has named a newer record than this.
+func (h *held[T]) behind() bool {
+	v := h.value.Load()
+	return v != nil && generation(v) < h.floor.Load()
+}
+
 // restore puts in what the state directory had, unless there is something by
 // now: that was read later. It returns what there is.
 func (h *held[T]) restore(v *T) *T {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -151,6 +152,10 @@ func (h *host) refresh(ctx context.Context, r *resolver) error {
 		return nil
 	}
 	p, err := r.projectOf(route)
+	if err == nil && p != nil && p.record.behind() {
+		// What was protected, and then deployed, is not shown to everyone.
+		err = fmt.Errorf("show %s: the record of its project is %w", h.name, errBelowFloor)
+	}
 	if err != nil {
 		h.route.stale.Store(true)
 		return err

@@ -217,6 +217,10 @@ func (r *resolver) projectOf(route *site.Route) (*project, error) {
 	}
 	r.table.Unlock()
 	if p.record.value.Load() != nil {
+		if p.record.behind() && !r.origin.down.Load() {
+			// It may say who sees the route. Where it can't be read the old one counts.
+			_ = p.refresh(r.ctx, r)
+		}
 		return p, nil
 	}
 	if r.origin.down.Load() && restore(&p.record, r.state) != nil {
