@@ -91,6 +91,10 @@ func (r *headerRule) show() HeaderRule {
 func ParseHeaders(text string) (HeaderRules, []Problem) {
 	p := headersParser{}
 	for line, text := range ruleLines(text) {
+		if len(p.problems) >= MaxProblems { // the end of a rule may bring one more
+			p.problems = append(p.problems, restUnread(HeadersName, line))
+			break
+		}
 		if err := p.line(line, text); err != nil {
 			p.report(line, err)
 		}

@@ -21,6 +21,10 @@ const (
 	MaxRedirectLine     = 1000 // characters
 )
 
+// MaxProblems is how many lines of a rules file may be wrong: after so many it is
+// not read on.
+const MaxProblems = 1000
+
 // Problem is a line of a rules file that is wrong, and was left out.
 type Problem struct {
 	File   string `json:"file"`
@@ -87,6 +91,10 @@ func (r *Redirects) ShellLine() int { return r.shell }
 func ParseRedirects(text string) (Redirects, []Problem) {
 	p := redirectsParser{seen: map[string]int{}}
 	for line, text := range ruleLines(text) {
+		if len(p.problems) == MaxProblems {
+			p.problems = append(p.problems, restUnread(RedirectsName, line))
+			break
+		}
 		p.line(line, text)
 	}
 	r := Redirects{rules: append(p.static, p.dynamic...), shell: p.shell}
@@ -94,6 +102,11 @@ func ParseRedirects(text string) (Redirects, []Problem) {
 	p.problems = append(p.problems, r.dropLoops()...)
 	slices.SortStableFunc(p.problems, func(a, b Problem) int { return a.Line - b.Line })
 	return r, p.problems
+}
+
+// restUnread says that a file is not read from a line on.
+func restUnread(file string, line int) Problem {
+	return Problem{file, line, fmt.Sprintf("%d lines above are wrong: this one and those below are not read", MaxProblems)}
 }
 
 // ruleLines yields the lines of a rules file that say something, with their

@@ -303,3 +303,32 @@ func FuzzRedirects(f *testing.F) {
 		}
 	})
 }
+
+// TestRulesWithVeryManyWrongLines: a file that is no rules file at all is not
+// read to its end.
+func TestRulesWithVeryManyWrongLines(t *testing.T) {
+	parse := map[string]func(text string) (rules int, problems []Problem){
+		"_redirects": func(text string) (int, []Problem) {
+			r, problems := ParseRedirects(text)
+			return len(r.All()), problems
+		},
+		"_headers": func(text string) (int, []Problem) {
+			h, problems := ParseHeaders(text)
+			return len(h.All()), problems
+		},
+	}
+	last := map[string]string{"_redirects": "/a /b", "_headers": "/a\n  A: b"}
+	for file, f := range parse {
+		for _, tt := range []struct{ wrong, rules, problems int }{
+			{MaxProblems - 1, 1, MaxProblems - 1}, {MaxProblems, 0, MaxProblems + 1}, {MaxProblems + 1, 0, MaxProblems + 1}, {1 << 20, 0, MaxProblems + 1},
+		} {
+			rules, problems := f(strings.Repeat("x\n", tt.wrong) + last[file])
+			if rules != tt.rules || len(problems) != tt.problems {
+				t.Errorf("%s with %d wrong lines: %d rules, %d problems", file, tt.wrong, rules, len(problems))
+			}
+			if end := problems[len(problems)-1]; tt.wrong >= MaxProblems && (end.Line != MaxProblems+1 || !strings.Contains(end.Reason, "not read")) {
+				t.Errorf("%s with %d wrong lines ends with %v", file, tt.wrong, end)
+			}
+		}
+	}
+}
