@@ -23,7 +23,7 @@ const (
 
 // MaxProblems is how many lines of a rules file may be wrong: after so many it is
 // not read on.
-const MaxProblems = 1000
+const MaxProblems = 10_000
 
 // Problem is a line of a rules file that is wrong, and was left out.
 type Problem struct {
