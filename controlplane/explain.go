@@ -153,7 +153,7 @@ func (x *explainer) parse(address string) error {
 // look finds the host's rows. A host that is not the principal's does not exist.
 func (x *explainer) look(ctx context.Context, p Principal) error {
 	return x.s.store.View(ctx, func(tx Tx) (err error) {
-		none := Errorf(CodeNotFound, "None of your projects answers at %s. Check the address; the list of your projects shows theirs.", x.host)
+		none := Errorf(CodeNotFound, "None of your projects answers at %s. Check the address; a domain answers once it is verified.", x.host)
 		if x.row, err = tx.Host(x.host); CodeOf(err) == CodeNotFound {
 			return none
 		} else if err != nil {
@@ -196,7 +196,10 @@ func (x *explainer) decide(status int, title string) {
 // explain goes the way of a request: host, project, access, deployment, rules,
 // file.
 func (x *explainer) explain(ctx context.Context) error {
-	x.step("host", "%s is %s", x.host, x.describeHost())
+	step := x.step("host", "%s is %s", x.host, x.describeHost())
+	if x.s.config.SiteScheme == "https" && x.address.Scheme == "http" {
+		step.Warning = "Sites are at https:// here, so an edge may lead http:// there first. What follows is for https://."
+	}
 	goesOn, err := x.explainRoute(ctx)
 	if err != nil || !goesOn {
 		return err

@@ -347,13 +347,17 @@ func TestExplainAsksTheEdgeThatTheSettingsName(t *testing.T) {
 	d := p.deployRules(project.ID, site.RuleSources{}, paths("/index.html", "/a b.html")...)
 	// Port 1 of the host is not asked, whatever it resolves to.
 	address := strings.TrimPrefix(d.DeploymentURL, "http://")
+	plain := p.explain("http://" + address)
+	if got := text(plain, "host"); !strings.Contains(got, "the host of one deployment of repo") || strings.Contains(got, "https://") {
+		t.Errorf("%q", got)
+	}
 	for said = range map[string]string{"edge;desc=memory": "memory", `cdn;dur=1, edge;desc="disk"`: "disk", "edge;desc=origin": "origin", "edge;desc=stale": "stale"} {
 		e := p.explain("https://" + address + ":1/a%20b?q")
 		if e.Cache.State == "" || !strings.Contains(said, e.Cache.State) {
 			t.Errorf("%s: %+v", said, e.Cache)
 		}
 	}
-	if r := asked[0]; r.Method != "HEAD" || r.Host != address+":1" || r.RequestURI != "/a%20b?q" || r.Header.Get("Accept-Encoding") == "" {
+	if r := asked[1]; r.Method != "HEAD" || r.Host != address+":1" || r.RequestURI != "/a%20b?q" || r.Header.Get("Accept-Encoding") == "" {
 		t.Errorf("asked: %+v", r)
 	}
 	said = "edge;desc=<b>"
@@ -379,5 +383,17 @@ func TestExplainAsksTheEdgeThatTheSettingsName(t *testing.T) {
 	edge.Close()
 	if e := p.explain(address); e.Status != 200 || e.Cache.State != "" || !strings.Contains(e.Cache.Text, "does not answer") {
 		t.Errorf("no edge: %+v", e)
+	}
+}
+
+func TestExplainWhereSitesAreHTTPS(t *testing.T) {
+	p := newPlane(t, func(p *plane) { p.config.SiteScheme, p.config.SitePort = "https", 443 }).start()
+	project := p.project("repo")
+	d := p.deployRules(project.ID, site.RuleSources{}, paths("/index.html")...)
+	host := strings.TrimPrefix(d.DeploymentURL, "https://")
+	for address, warned := range map[string]bool{"http://" + host: true, host: false, d.DeploymentURL: false} {
+		if e := p.explain(address); strings.Contains(text(e, "host"), "https://") != warned || e.Status != 200 {
+			t.Errorf("%s: %s", address, text(e, "host"))
+		}
 	}
 }

@@ -26,7 +26,7 @@ var timing = regexp.MustCompile(`(?:^|[,\s])edge;desc="?([a-z]+)`)
 var cacheTexts = map[string]string{
 	"memory": "the edge has it in memory",
 	"disk":   "the edge has it on its disk",
-	"origin": "the edge had to ask the bucket for it",
+	"origin": "not yet: the edge gets it from the bucket",
 	"stale":  "the edge has it, but the bucket can't be asked whether it is current",
 }
 

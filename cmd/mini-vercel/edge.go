@@ -146,13 +146,16 @@ func (e *edge) ports() (http, https int) {
 	return e.running.Addr().(*net.TCPAddr).Port, https
 }
 
-// url is where this process reaches the edge.
-func (e *edge) url() *url.URL {
-	at := *e.running.Addr().(*net.TCPAddr)
+// url is where this process reaches the edge: by HTTPS where HTTP redirects to it.
+func (e *edge) url(redirects bool) *url.URL {
+	scheme, at := "http", *e.running.Addr().(*net.TCPAddr)
+	if a, ok := e.running.HTTPSAddr().(*net.TCPAddr); ok && redirects {
+		scheme, at = "https", *a
+	}
 	if at.IP.IsUnspecified() {
 		at.IP = net.IPv4(127, 0, 0, 1)
 	}
-	return &url.URL{Scheme: "http", Host: at.String()}
+	return &url.URL{Scheme: scheme, Host: at.String()}
 }
 
 // stop lets requests in flight end.

@@ -92,7 +92,7 @@ func up(ctx context.Context, s *Settings, stdout, stderr io.Writer) (err error) 
 	defer func() { err = errors.Join(err, e.stop()) }()
 	httpPort, httpsPort := e.ports()
 	sitePort := s.sitePort(httpPort, httpsPort)
-	p.ownEdge = e.url()
+	p.ownEdge = e.url(s.EdgeTLS == "acme")
 	if err := p.start(ctx, sitePort); err != nil {
 		return err
 	}

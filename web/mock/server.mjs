@@ -140,6 +140,32 @@ const routes = [
     '/projects/:key/resume',
     ({ key }) => ok(Object.assign(findProject(key), { pinned: false })),
   ],
+  [
+    'GET',
+    '/explain',
+    ({ query }) =>
+      ok({
+        url: query.get('url'),
+        method: query.get('method') ?? 'GET',
+        acceptEncoding: 'gzip, deflate, br, zstd',
+        status: 301,
+        answer: '301 to /new',
+        location: '/new',
+        projectId: 'p1',
+        project: 'blog',
+        steps: [
+          { step: 'host', text: 'blog.localhost is the production host of blog', lines: [] },
+          {
+            step: 'rule',
+            text: "/old is this rule's path; it is redirected",
+            lines: [{ file: '_redirects', line: 3, text: '/old /new 301' }],
+            decides: true,
+          },
+        ],
+        headers: [{ name: 'Location', values: ['/new'], lines: [] }],
+        cache: { state: 'memory', text: 'the edge has it in memory' },
+      }),
+  ],
   ['GET', '/projects/:key/env', () => ok({ items: env })],
   [
     'PUT',
