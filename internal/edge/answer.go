@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -27,6 +28,9 @@ type Answer struct {
 
 	text  []byte
 	edge  *Edge
+	view  *hostView     // what the host shows; nil: it shows nothing
+	began time.Duration // when the request came, since the process did
+	sent  int64         // bytes of the body
 	page  *page
 	from  *variant
 	first []byte // the chunk that the first part begins in, verified; nil: it is in a file
@@ -49,6 +53,21 @@ var ErrCut = errors.New("the rest of the body could not be had")
 // Write sends the answer. It returns ErrCut, or why the client can't be
 // reached.
 func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
+	err := a.write(ctx, w)
+	a.edge.metrics.written(a)
+	return err
+}
+
+// Site returns the ids of the project and of the deployment that answered; none
+// where no host did, or nothing is deployed to it.
+func (a *Answer) Site() (project, deployment string) {
+	if a.view == nil {
+		return "", ""
+	}
+	return a.view.route.Project, a.view.route.Deployment
+}
+
+func (a *Answer) write(ctx context.Context, w http.ResponseWriter) error {
 	h := w.Header()
 	for i := range a.Head {
 		h[a.Head[i].Name] = a.Head[i].Value
@@ -72,13 +91,12 @@ func (a *Answer) Write(ctx context.Context, w http.ResponseWriter) error {
 	case a.whole:
 		return a.sendRange(ctx, w, byteRange{0, a.from.blob.Size}, a.first)
 	case a.text != nil:
-		_, err := w.Write(a.text)
-		return err
+		return a.send(w, a.text)
 	}
 	first := a.first
 	for i := range a.parts {
 		if text := a.parts[i].text; text != "" {
-			if _, err := w.Write([]byte(text)); err != nil {
+			if err := a.send(w, []byte(text)); err != nil {
 				return err
 			}
 		}
@@ -105,8 +123,13 @@ func keepPrivate(h http.Header) {
 
 func (a *Answer) send(w http.ResponseWriter, b []byte) error {
 	n, err := w.Write(b)
-	a.edge.metrics.sent.Add(float64(n))
+	a.count(int64(n))
 	return err
+}
+
+func (a *Answer) count(n int64) {
+	a.sent += n
+	a.edge.metrics.sent.Add(float64(n))
 }
 
 // sendRange sends bytes of the variant chunk by chunk, and has those that follow
@@ -171,7 +194,7 @@ func (a *Answer) sendFile(w http.ResponseWriter, f *os.File, from, length, size 
 		n, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{part}, *buffer)
 		copyBuffers.Put(buffer)
 	}
-	a.edge.metrics.sent.Add(float64(n))
+	a.count(n)
 	if reading := (*fs.PathError)(nil); errors.As(err, &reading) || errors.Is(err, syscall.EIO) || err == nil && n < length {
 		return a.cutOff(fmt.Errorf("%s: got %d of %d bytes: %w", f.Name(), n, length, short(err)))
 	}

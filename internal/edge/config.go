@@ -30,6 +30,7 @@ type Sizes struct {
 	PageBytes     int64 // prepared heads. Default 32 MiB
 	Routes        int   // hosts. Default 100,000
 	StateBytes    int64 // files in StateDir. Default 1 GiB
+	ProjectSeries int   // projects that have metrics of their own. Default 0: requests are not counted by project
 }
 
 // Pace says how often and how patiently an edge asks the bucket.

@@ -6,7 +6,7 @@ import "net/http"
 // heed that where they open a page, and clients of HTTP/1.1 may take the 103 for
 // the answer.
 func (e *Edge) hint(q *Request, g *page) {
-	if q.Early == nil || !q.Shared || q.Method != http.MethodGet || q.SecFetchDest != "document" || field(q.Header, "Sec-Fetch-Mode") != "navigate" {
+	if q.Early == nil || q.ProtoMajor < 2 || q.Method != http.MethodGet || q.SecFetchDest != "document" || field(q.Header, "Sec-Fetch-Mode") != "navigate" {
 		return
 	}
 	h := q.Early.Header()

@@ -52,6 +52,7 @@ func New(c Config) (*Edge, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Edge{log: c.Log, config: c, state: state, cancel: cancel, failures: rate.Sometimes{First: 1, Interval: time.Second}}
 	e.metrics = newMetrics(e)
+	e.metrics.projects.limit.Store(int64(c.Sizes.ProjectSeries))
 	e.tries, e.checks = newTryLimit(), newPasswordChecks()
 	e.issuing = newIssuing(c.Now)
 	e.origin = newOrigin(&c, e.metrics, &e.tasks)
@@ -127,6 +128,7 @@ func (e *Edge) Adjust(s Sizes, p Pace) {
 	e.chunks.disk.resize(s.DiskBytes)
 	e.resolver.hosts.resize(int64(s.Routes))
 	e.resolver.absent.resize(absentHosts(s))
+	e.metrics.projects.limit.Store(int64(s.ProjectSeries))
 }
 
 // Metrics returns the edge's collectors, for registries.
@@ -137,7 +139,9 @@ func (e *Edge) gauges(prefix string) []prometheus.Collector {
 	gauge := func(name, help string, labels prometheus.Labels, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, f)
 	}
-	all := e.cacheCollectors(prefix)
+	all := append(e.cacheCollectors(prefix), prometheus.NewCounterFunc(lookupOpts(prefix, lookupMemory), func() float64 {
+		return float64(e.resolver.hosts.stats().hits) // so a request for a host that is held counts it once
+	}))
 	for kind := range kindCount {
 		all = append(all, gauge("origin_breaker_state", "Whether the bucket is asked: 0 yes, 1 by one read that decides, 2 no, because it keeps failing. By what is read.",
 			prometheus.Labels{"object": kind.String()}, func() float64 { return float64(e.origin.kinds[kind].breaker.now()) }))

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -14,8 +13,7 @@ import (
 // Answer finds what to send for a request. It always does: what goes wrong is
 // an answer too.
 func (e *Edge) Answer(ctx context.Context, q *Request) (a Answer) {
-	start := time.Now()
-	a.edge = e
+	a.edge, a.began = e, sinceStart()
 	e.answer(ctx, q, &a)
 	if (a.Result == ResultMemory || a.Result == ResultDisk) && e.origin.down.Load() {
 		a.Result = ResultStale
@@ -23,8 +21,7 @@ func (e *Edge) Answer(ctx context.Context, q *Request) (a Answer) {
 	if q.Method == http.MethodHead {
 		a.text, a.parts, a.whole = nil, nil, false
 	}
-	e.metrics.requests[a.Result].Inc()
-	e.metrics.duration[a.Result].Observe(time.Since(start).Seconds())
+	e.metrics.answered(q, &a)
 	return a
 }
 
@@ -36,7 +33,7 @@ func (e *Edge) answer(ctx context.Context, q *Request, a *Answer) {
 		e.noHost(q, a, err)
 		return
 	}
-	a.Noindex = v.preview
+	a.view, a.Noindex = v, v.preview
 	if n := v.refusal(); n != nil {
 		a.notice(q, n)
 		return
@@ -174,7 +171,7 @@ func (e *Edge) noHost(q *Request, a *Answer, err error) {
 		a.notice(q, noticeBusy)
 	case e.resolver.belowBase(q.Host):
 		a.notice(q, noticeNoSite)
-	case !q.Shared:
+	case q.ProtoMajor < 2:
 		a.notice(q, noticeWrongServer)
 	default:
 		// HTTP/2 and HTTP/3 have no such header, and other requests of the

@@ -34,6 +34,8 @@ type project struct {
 	id     string
 	salt   [16]byte
 	record held[site.Project]
+
+	counters atomic.Pointer[projectCounters] // found with the first request that is counted
 }
 
 func newHost(name string) *host {

@@ -63,13 +63,11 @@ func (o accessOutcome) String() string {
 // Metrics are an edge's counters and histograms. Every label is resolved when
 // they are made: a request does no look-up.
 type Metrics struct {
-	requests     [resultCount]prometheus.Counter
-	duration     [resultCount]prometheus.Observer
-	sent         prometheus.Counter
+	requestMetrics
+	lookups      [lookupCount]prometheus.Counter
 	cut          prometheus.Counter
 	hints        prometheus.Counter
 	corrupt      prometheus.Counter
-	refused      prometheus.Counter
 	access       [accessCount]prometheus.Counter
 	changes      prometheus.Counter
 	gaps         prometheus.Counter
@@ -95,15 +93,8 @@ func newMetrics(e *Edge) *Metrics {
 		m.collectors = append(m.collectors, c)
 		return c
 	}
-	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "requests_total", Help: "Requests, by where the answer came from."}, []string{"result"})
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: prefix + "answer_duration_seconds", Help: "Time until an answer's head and first chunk were there, by where they came from.",
-		Buckets: []float64{.000_01, .000_1, .001, .005, .025, .1, .5, 2, 10},
-	}, []string{"result"})
-	for r := range resultCount {
-		m.requests[r] = requests.WithLabelValues(r.String())
-		m.duration[r] = duration.WithLabelValues(r.String())
-	}
+	m.requestMetrics, m.collectors = newRequestMetrics(prefix)
+	m.lookups = newLookups(prefix, func(c prometheus.Collector) { m.collectors = append(m.collectors, c) })
 	reads := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: prefix + "origin_read_duration_seconds", Help: "Time of one read of the bucket, by what was read.",
 		Buckets: []float64{.000_1, .001, .005, .025, .1, .5, 2, 10},
@@ -128,12 +119,10 @@ func newMetrics(e *Edge) *Metrics {
 	for o := range certOutcomes {
 		m.certificates[o] = certificates.WithLabelValues(o.String())
 	}
-	m.collectors = append(m.collectors, requests, duration, reads, results, retries, hedges, access, certificates)
-	m.sent = counter("body_bytes_total", "Bytes of bodies that were sent.")
+	m.collectors = append(m.collectors, newBuildInfo(prefix), reads, results, retries, hedges, access, certificates)
 	m.cut = counter("cut_total", "Answers that were cut because a later chunk could not be had.")
 	m.hints = counter("early_hints_total", "Pages whose preloads were named before them, in a 103 response.")
 	m.corrupt = counter("corrupt_chunks_total", "Chunks from the bucket whose bytes were not those of their sha256.")
-	m.refused = counter("unknown_refused_total", "Requests for unknown hosts beyond the budget of look-ups.")
 	m.changes = counter("changes_total", "Changes that the change log named.")
 	m.gaps = counter("change_log_gaps_total", "Times when the change log had moved on too far, or back, and everything was revalidated.")
 	publish := prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -13,7 +13,8 @@ type Request struct {
 	Path   string // as sent, without the query
 	Query  string // as sent, without the question mark
 	TLS    bool
-	Shared bool // the connection carries other requests at the same time: HTTP/2 and later
+
+	ProtoMajor int // of HTTP: 1, 2 or 3
 
 	Accept         string
 	AcceptEncoding string
@@ -35,7 +36,7 @@ func (q *Request) From(r *http.Request) {
 	if target == "" || target[0] != '/' { // in absolute form, or made by hand
 		target = r.URL.RequestURI()
 	}
-	q.Method, q.Host, q.TLS, q.Shared = r.Method, r.Host, r.TLS != nil, r.ProtoMajor >= 2
+	q.Method, q.Host, q.TLS, q.ProtoMajor = r.Method, r.Host, r.TLS != nil, r.ProtoMajor
 	q.Path, q.Query, _ = strings.Cut(target, "?")
 	h := r.Header
 	q.Header = h

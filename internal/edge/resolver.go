@@ -59,6 +59,7 @@ type resolver struct {
 func (r *resolver) find(ctx context.Context, raw string) (*host, *hostView, Result, error) {
 	name, err := site.NormalHost(raw)
 	if err != nil {
+		r.metrics.lookedUp(ResultNegative, errNoRoute)
 		return nil, nil, ResultNegative, errNoRoute
 	}
 	if h, ok := r.hosts.get(name); ok {
@@ -66,6 +67,7 @@ func (r *resolver) find(ctx context.Context, raw string) (*host, *hostView, Resu
 		return h, h.view.Load(), ResultMemory, nil
 	}
 	h, from, err := r.lookUp(ctx, name)
+	r.metrics.lookedUp(from, err)
 	if err != nil {
 		return nil, nil, from, err
 	}
@@ -98,7 +100,6 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 		if known && !down {
 			return nil, ResultNegative, errNoRoute
 		}
-		r.metrics.refused.Inc()
 		return nil, ResultError, errBusy
 	}
 	l, err := r.flights.do(ctx, name, func() (loaded[*host], error) { return r.load(name, likely) })

@@ -84,7 +84,7 @@ func (e *Edge) firstChunk(ctx context.Context, q *Request, a *Answer) {
 	}
 	first, err := e.chunks.fetch(ctx, a.page, a.from, n, last)
 	if err != nil {
-		*a = Answer{edge: a.edge, Noindex: a.Noindex, Private: a.Private}
+		*a = Answer{edge: a.edge, view: a.view, began: a.began, Noindex: a.Noindex, Private: a.Private}
 		e.failed(q, a, err)
 		return
 	}
