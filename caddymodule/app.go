@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,6 +57,11 @@ type App struct {
 	// How many hosts' routes are held in memory. Default: 100,000.
 	CacheRoutes int `json:"cache_routes,omitempty"`
 
+	// How many projects have metrics of their own, by the label project: the first
+	// that are asked for; the others share the label _other. Each costs five series
+	// on every edge. Default: 0, requests are not counted by project.
+	MetricsProjects int `json:"metrics_projects,omitempty"`
+
 	// The time between two looks at the change log: how soon a deployment is
 	// seen. Default: 100 ms on a directory, 1 s on S3.
 	PollInterval caddy.Duration `json:"poll_interval,omitempty"`
@@ -81,6 +87,8 @@ type App struct {
 	handOver *handOver
 	storage  certmagic.Storage
 	log      *slog.Logger
+
+	certificates prometheus.Collector
 }
 
 // appID is where the app's configuration stands among the apps.
@@ -107,7 +115,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	for name, value := range map[string]int64{
 		"cache_disk": disk, "state_size": a.StateSize, "cache_memory": a.CacheMemory, "cache_manifests": a.CacheManifests, "cache_pages": a.CachePages,
-		"cache_routes": int64(a.CacheRoutes), "poll_interval": int64(a.PollInterval), "read_timeout": int64(a.ReadTimeout),
+		"cache_routes": int64(a.CacheRoutes), "metrics_projects": int64(a.MetricsProjects), "poll_interval": int64(a.PollInterval), "read_timeout": int64(a.ReadTimeout),
 		"unknown_hosts_per_second": int64(a.UnknownHostsPerSecond), "hsts": int64(a.HSTS), "hand_over": int64(a.HandOver),
 	} {
 		if value < 0 {
@@ -139,6 +147,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("%s: %w", appID, err)
 	}
 	a.shared, a.registry, a.storage, a.log = s, ctx.GetMetricsRegistry(), ctx.Storage(), ctx.Slogger()
+	a.certificates = newCertificates(a.storage)
 	return nil
 }
 
@@ -155,7 +164,17 @@ func (a *App) Start() error {
 	}
 	a.shared.useKey(a.Bucket)
 	e.Adjust(a.sizes(), a.pace())
-	return register(a.registry, e.Metrics().Collectors())
+	return register(a.registry, a.collectors(e))
+}
+
+// collectors are the metrics of the edge and of the certificates that it serves.
+// A storage of this package has registered its own.
+func (a *App) collectors(e *edge.Edge) []prometheus.Collector {
+	all := e.Metrics().Collectors()
+	if storageCollectors(a.storage) == nil {
+		all = append(slices.Clip(all), a.certificates)
+	}
+	return all
 }
 
 // Stop does nothing: the configuration that comes next may use the same edge.
@@ -180,7 +199,7 @@ func (a *App) sizes() edge.Sizes {
 	}
 	return edge.Sizes{
 		ChunkBytes: a.CacheMemory, DiskBytes: disk, ManifestBytes: a.CacheManifests, PageBytes: a.CachePages,
-		Routes: a.CacheRoutes, StateBytes: a.StateSize,
+		Routes: a.CacheRoutes, StateBytes: a.StateSize, ProjectSeries: a.MetricsProjects,
 	}
 }
 

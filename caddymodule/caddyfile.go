@@ -43,6 +43,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    cache_manifests          <size>
 //	    cache_pages              <size>
 //	    cache_routes             <count>
+//	    metrics_projects         <count>
 //	    poll_interval            <duration>
 //	    read_timeout             <duration>
 //	    unknown_hosts_per_second <count>
@@ -113,6 +114,11 @@ func (a *App) set(d *caddyfile.Dispenser, name, value string) error {
 		return setSize(d, name, value, &a.CachePages)
 	case "cache_routes":
 		return setCount(d, name, value, &a.CacheRoutes)
+	case "metrics_projects":
+		if value == "0" {
+			return nil
+		}
+		return setCount(d, name, value, &a.MetricsProjects)
 	case "poll_interval":
 		return setDuration(d, name, value, &a.PollInterval)
 	case "read_timeout":

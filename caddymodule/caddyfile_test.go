@@ -18,9 +18,12 @@ import (
 
 var update = flag.Bool("update", false, "write what is adapted into testdata")
 
-func adapt(text string) ([]byte, error) {
+func adapt(text string) ([]byte, error) { return adaptFile("Caddyfile", text) }
+
+// adaptFile is adapt for a text that imports what is next to its file.
+func adaptFile(name, text string) ([]byte, error) {
 	adapter := caddyfile.Adapter{ServerType: httpcaddyfile.ServerType{}}
-	encoded, _, err := adapter.Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	encoded, _, err := adapter.Adapt([]byte(text), map[string]any{"filename": name})
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +81,10 @@ func TestTheRepositorysCaddyfile(t *testing.T) {
 	for name, want := range map[string][]string{
 		"/dev/null": {
 			`"directory": "{env.BUCKET_DIR}"`, `"base_domain": "example.test"`, `"cache_memory": 268435456`, `"cache_disk": 1073741824`, `":8123"`, `":443"`, `127.0.0.1:9464`,
-			`"redirect_port": 443`, `"ca": "https://acme-v02.api.letsencrypt.org/directory"`, `"email": "ops@example.com"`, `"module": "mini_vercel"`, `"on_demand": true`,
+			`"redirect_port": 443`, `"ca": "https://acme-v02.api.letsencrypt.org/directory"`, `"email": "ops@example.com"`, `"module": "mini_vercel"`, `"on_demand": true`, `"request\u003euri"`,
 		},
-		"../Caddyfile.wildcard":     {`"*.example.test"`, `"name": "test"`, `"token": "{env.TOKEN}"`},
-		"../Caddyfile.certificates": {`"module": "bucket"`, `"name": "{env.CERTS_BUCKET_NAME}"`},
+		"Caddyfile.wildcard":     {`"*.example.test"`, `"name": "test"`, `"token": "{env.TOKEN}"`},
+		"Caddyfile.certificates": {`"module": "bucket"`, `"name": "{env.CERTS_BUCKET_NAME}"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			variable := "EDGE_WILDCARD"
@@ -90,7 +93,7 @@ func TestTheRepositorysCaddyfile(t *testing.T) {
 			}
 			t.Setenv(variable, name)
 			t.Setenv("EDGE_DNS", "test {env.TOKEN}")
-			got, err := adapt(string(content))
+			got, err := adaptFile("../Caddyfile", string(content))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -39,6 +39,7 @@ type Handler struct {
 	shared  *shared
 	hsts    []string     // of answers over HTTPS; nil: none
 	leaving *atomic.Bool // set when the next configuration takes over
+	logs    bool         // the server has an access log
 }
 
 var valueClose = []string{"close"}
@@ -63,6 +64,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keep(server)
+		h.logs = server.Logs != nil
 	}
 	return nil
 }
@@ -95,6 +97,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		q.Receive(w, r, client)
 	}
 	a := e.Answer(r.Context(), &q)
+	if h.logs {
+		logFields(r.Context(), &a)
+	}
 	if err := a.Write(r.Context(), w); errors.Is(err, edge.ErrCut) {
 		// The one way to cut a response short that works for all versions of
 		// HTTP; net/http takes it without a word.

@@ -121,7 +121,7 @@ func TestAReloadKeepsCachesAndCounters(t *testing.T) {
 	var before int
 	for n := range 20 {
 		addrs := load(t, o, nil)
-		if got := metric(t, addrs["metrics"], `mini_vercel_edge_requests_total{result="origin"}`); got != "1" {
+		if got := metric(t, addrs["metrics"], `mini_vercel_edge_requests_total{class="2xx",protocol="h1",result="origin"}`); got != "1" {
 			t.Fatalf("reload %d: origin answers: %s", n, got)
 		}
 		if status, body := get(t, addrs["edge"], "a.localhost", "/"); status != 200 || body != "home" {

@@ -42,6 +42,7 @@ type Options struct {
 	// LogFormat is json or console, LogLevel one of DEBUG, INFO, WARN, ERROR.
 	// Logs go to stderr. Default: console, WARN.
 	LogFormat, LogLevel string
+	AccessLog           AccessLog
 }
 
 // Config returns Caddy's configuration for an edge, with the admin API off and
@@ -88,9 +89,20 @@ func Config(o Options) ([]byte, error) {
 			server.(map[string]any)["trusted_proxies_strict"] = 1
 		}
 	}
+	logs, err := logs(o)
+	if err != nil {
+		return nil, err
+	}
+	if o.AccessLog.on() {
+		for name, server := range servers {
+			if name != "metrics" {
+				server.(map[string]any)["logs"] = map[string]any{"default_logger_name": accessLogger}
+			}
+		}
+	}
 	config := map[string]any{
 		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
-		"logging": map[string]any{"logs": logs(o)},
+		"logging": map[string]any{"logs": logs},
 		"apps":    apps,
 	}
 	if o.DataDir != "" {
@@ -117,21 +129,29 @@ func handle(handler map[string]any) []any {
 }
 
 // logs are Caddy's. What anybody's handshakes can cause has a rate.
-func logs(o Options) map[string]any {
+func logs(o Options) (map[string]any, error) {
 	log := func(more map[string]any) map[string]any {
 		more["level"] = orElse(o.LogLevel, "WARN")
 		more["writer"] = map[string]any{"output": "stderr"}
-		more["encoder"] = map[string]any{"format": orElse(o.LogFormat, "console")}
+		more["encoder"] = redacted(orElse(o.LogFormat, "console"))
 		return more
 	}
-	return map[string]any{
+	all := map[string]any{
 		// admin warns that it is off, which is meant.
-		"default": log(map[string]any{"exclude": []string{"admin", "tls"}}),
+		"default": log(map[string]any{"exclude": []string{"admin", "tls", accessLogs}}),
 		"tls": log(map[string]any{
 			"include":  []string{"tls"},
 			"sampling": map[string]any{"interval": time.Second, "first": 10, "thereafter": 1_000_000},
 		}),
 	}
+	if o.AccessLog.on() {
+		access, err := o.AccessLog.configure()
+		if err != nil {
+			return nil, err
+		}
+		all["access"] = access
+	}
+	return all, nil
 }
 
 func orElse(s, standard string) string {
@@ -198,7 +218,8 @@ func start(config []byte) (*Running, error) {
 	if err != nil {
 		return nil, errors.Join(err, caddy.Stop())
 	}
-	r.collectors = slices.Concat(e.Metrics().Collectors(), storageCollectors(caddy.ActiveContext().Storage()))
+	a := app.(*App)
+	r.collectors = slices.Concat(a.collectors(e), storageCollectors(a.storage))
 	return r, nil
 }
 

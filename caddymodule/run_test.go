@@ -123,7 +123,7 @@ func TestStartServesAndFollowsTheBucket(t *testing.T) {
 		}
 	}
 	t.Logf("seen after %v", time.Since(published))
-	if status, body := get(t, r.MetricsAddr().String(), "x", "/metrics"); status != 200 || !bytes.Contains([]byte(body), []byte(`mini_vercel_edge_requests_total{result="memory"}`)) {
+	if status, body := get(t, r.MetricsAddr().String(), "x", "/metrics"); status != 200 || !bytes.Contains([]byte(body), []byte(`mini_vercel_edge_requests_total{class="2xx",protocol="h1",result="memory"}`)) {
 		t.Fatalf("metrics: %d", status)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,11 +105,14 @@ func startEdge(s *Settings, data string) (*edge, error) {
 			CacheMemory: int64(s.EdgeMemory) << 20,
 			CacheDisk:   new(int64(s.EdgeDisk) << 20),
 			CacheRoutes: s.EdgeRoutes,
+
+			MetricsProjects: s.EdgeMetricsProjects,
 		},
 		TrustedProxies: proxies,
 		DataDir:        caddyDir(data),
 		GracePeriod:    5 * time.Second,
 		LogFormat:      format,
+		AccessLog:      caddymodule.AccessLog{Output: s.EdgeAccessLog, File: cmp.Or(s.EdgeAccessLogFile, filepath.Join(data, "access.log"))},
 		Certificates:   s.certificates(data),
 	})
 	if err != nil {

@@ -97,6 +97,10 @@ type Settings struct {
 	EdgeMemory int    `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
 	EdgeDisk   int    `env:"EDGE_CACHE_DISK_MIB" default:"1024" help:"Disk space of the edge's cache of file contents, in MiB, in DATA_DIR/edge/chunks. 0: none is used."`
 	EdgeRoutes int    `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
+
+	EdgeAccessLog       string `env:"EDGE_ACCESS_LOG" default:"off" help:"Where the edge logs requests, as JSON: off, stdout, stderr or file."`
+	EdgeAccessLogFile   string `env:"EDGE_ACCESS_LOG_FILE" help:"That file. Default: DATA_DIR/access.log."`
+	EdgeMetricsProjects int    `env:"EDGE_METRICS_PROJECTS" help:"Projects that have metrics of their own, the first that are asked for; the others share the label _other. 0: requests are not counted by project."`
 }
 
 // later lists variables of production engines that this version does not have:
@@ -176,6 +180,7 @@ func (s *Settings) Check() error {
 		{"LOG_LEVEL", s.LogLevel, []string{"debug", "info", "warn", "error"}},
 		{"SIGNUP", s.Signup, []string{"invite", "open"}},
 		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "none"}},
+		{"EDGE_ACCESS_LOG", s.EdgeAccessLog, []string{"off", "stdout", "stderr", "file"}},
 		{"SITE_SCHEME", s.SiteScheme, []string{"http", "https"}},
 		{"EDGE_TLS", s.EdgeTLS, []string{"off", "internal", "acme"}},
 	} {

@@ -40,6 +40,7 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"DNS_RESOLVER":                  {"DNS_RESOLVER=dns.example.com"},
 		"EDGE_CNAME":                    {"EDGE_CNAME=Edge.example.com"},
 		"EDGE_ADDRESSES":                {"EDGE_ADDRESSES=192.0.2.1, example.com"},
+		"EDGE_ACCESS_LOG":               {"EDGE_ACCESS_LOG=yes"},
 		"MAX_DOMAINS":                   {"MAX_DOMAINS=0"},
 		"EDGE_URL":                      {"EDGE_URL=10.0.0.7:8001"},
 	} {

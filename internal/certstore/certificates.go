@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,12 +61,10 @@ var daysLeft = []struct {
 	{"more", 1<<63 - 1},
 }
 
-// count returns how many there are of each class.
-func (c *certificates) count(now time.Time) []int {
+// countDaysLeft returns how many there are of each class.
+func countDaysLeft(ends iter.Seq[time.Time], now time.Time) []int {
 	counts := make([]int, len(daysLeft))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, until := range c.until {
+	for until := range ends {
 		for i, class := range daysLeft {
 			if until.Sub(now) <= class.most {
 				counts[i]++
@@ -72,6 +73,13 @@ func (c *certificates) count(now time.Time) []int {
 		}
 	}
 	return counts
+}
+
+// ends returns when the certificates end.
+func (c *certificates) ends(time.Time) iter.Seq[time.Time] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Values(slices.Collect(maps.Values(c.until)))
 }
 
 // readCertificates notes what the copies say, after a start.

@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"iter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,7 +80,7 @@ func newMetrics(s *Storage) *Metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "storage_kept", Help: "Values on this edge's disk that the bucket has yet to take."}, func() float64 {
 			return float64(len(s.keptBelow("")))
 		}),
-		&daysLeftCollector{s, prometheus.NewDesc("mini_vercel_edge_certificates", "Certificates that this edge has read or written, by the most days that they have left.", []string{"days_left"}, nil)},
+		NewDaysLeft(s.certificates.ends),
 	}
 	return m
 }
@@ -89,16 +90,23 @@ func (m *Metrics) count(o operation, r Result) { m.operations[o][r].Inc() }
 // Collectors returns what to register with a Prometheus registry.
 func (m *Metrics) Collectors() []prometheus.Collector { return m.collectors }
 
-// daysLeftCollector counts the certificates when it is asked.
+// daysLeftCollector counts certificates when it is asked.
 type daysLeftCollector struct {
-	storage *Storage
-	desc    *prometheus.Desc
+	ends func(now time.Time) iter.Seq[time.Time]
+	desc *prometheus.Desc
+}
+
+// NewDaysLeft returns the metric of how many certificates have how many days left,
+// in a few classes however many there are. ends yields when they end.
+func NewDaysLeft(ends func(now time.Time) iter.Seq[time.Time]) prometheus.Collector {
+	return &daysLeftCollector{ends, prometheus.NewDesc("mini_vercel_edge_certificates", "Certificates that this edge has stored or seen, by the most days that they have left.", []string{"days_left"}, nil)}
 }
 
 func (c *daysLeftCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
 
 func (c *daysLeftCollector) Collect(ch chan<- prometheus.Metric) {
-	for i, n := range c.storage.certificates.count(time.Now()) {
+	now := time.Now()
+	for i, n := range countDaysLeft(c.ends(now), now) {
 		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), daysLeft[i].label)
 	}
 }

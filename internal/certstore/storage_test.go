@@ -84,7 +84,7 @@ func TestCertificatesAreCountedByTheDaysTheyHaveLeft(t *testing.T) {
 		14 * day: "14", 14*day + 1: "30", 30 * day: "30", 30*day + 1: "more", 1000 * day: "more",
 	} {
 		c := certificates{until: map[string]time.Time{"x": now.Add(left)}}
-		for i, n := range c.count(now) {
+		for i, n := range countDaysLeft(c.ends(now), now) {
 			if want := daysLeft[i].label == label; (n == 1) != want {
 				t.Errorf("%v left: %d with %s", left, n, daysLeft[i].label)
 			}
@@ -104,13 +104,13 @@ func TestCertificatesAreCountedAfterARestart(t *testing.T) {
 		bucket.away()
 		s := openEdge(t, bucket, edgeOptions{local: dir})
 		settle()
-		if counts := s.certificates.count(time.Now()); counts[4] != 1 {
+		if counts := countDaysLeft(s.certificates.ends(time.Now()), time.Now()); counts[4] != 1 {
 			t.Errorf("got %v", counts)
 		}
 		if err := s.Delete(t.Context(), siteFolder+"/a.example.com.crt"); err == nil {
 			t.Error("deleted without the bucket")
 		}
-		if counts := s.certificates.count(time.Now()); counts[4] != 0 {
+		if counts := countDaysLeft(s.certificates.ends(time.Now()), time.Now()); counts[4] != 0 {
 			t.Errorf("got %v", counts)
 		}
 	})

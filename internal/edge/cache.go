@@ -235,6 +235,23 @@ func (c *cache[K, V]) values() []V {
 	return all
 }
 
+// count returns how many of the values that are held have such a key, and what
+// they cost together.
+func (c *cache[K, V]) count(such func(K) bool) (count int, cost int64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, e := range s.all.Values() {
+			if such(e.key) {
+				count++
+				cost += e.cost
+			}
+		}
+		s.mu.Unlock()
+	}
+	return count, cost
+}
+
 // cacheStats are what a cache holds and did.
 type cacheStats struct {
 	entries                 int

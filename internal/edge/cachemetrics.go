@@ -20,15 +20,9 @@ func newCacheMetrics(counter func(name, help string) prometheus.Counter) cacheMe
 	}
 }
 
-// cacheCollectors are what is asked of the caches when metrics are scraped.
-func (e *Edge) cacheCollectors(prefix string) (all []prometheus.Collector) {
-	gauge := func(name, help, cache string, f func() float64) {
-		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: prometheus.Labels{"cache": cache}}, f))
-	}
-	counter := func(name, help, cache string, f func() float64) {
-		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + name, Help: help, ConstLabels: prometheus.Labels{"cache": cache}}, f))
-	}
-	for name, stats := range map[string]func() cacheStats{
+// caches are the edge's, by the name that they have in metrics.
+func (e *Edge) caches() map[string]func() cacheStats {
+	return map[string]func() cacheStats{
 		"routes":    func() cacheStats { return e.resolver.hosts.stats() },
 		"absent":    func() cacheStats { return e.resolver.absent.stats() },
 		"manifests": func() cacheStats { return e.manifests.cache.stats() },
@@ -37,12 +31,27 @@ func (e *Edge) cacheCollectors(prefix string) (all []prometheus.Collector) {
 		"chunks":    func() cacheStats { return e.chunks.memory.stats() },
 		"large":     func() cacheStats { return e.chunks.passing.stats() },
 		"disk":      func() cacheStats { return e.chunks.disk.stats() },
-	} {
+	}
+}
+
+// countsBytes tells caches that are bounded by bytes from those that are by their
+// number of entries.
+func countsBytes(name string) bool { return name != "routes" && name != "absent" }
+
+// cacheCollectors are what is asked of the caches when metrics are scraped.
+func (e *Edge) cacheCollectors(prefix string) (all []prometheus.Collector) {
+	gauge := func(name, help, cache string, f func() float64) {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: prometheus.Labels{"cache": cache}}, f))
+	}
+	counter := func(name, help, cache string, f func() float64) {
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + name, Help: help, ConstLabels: prometheus.Labels{"cache": cache}}, f))
+	}
+	for name, stats := range e.caches() {
 		gauge("cache_entries", "What a cache holds: chunks of files in memory, of large files on their way through it, and on disk, among others.", name, func() float64 { return float64(stats().entries) })
 		counter("cache_hits_total", "Look-ups that a cache could answer.", name, func() float64 { return float64(stats().hits) })
 		counter("cache_misses_total", "Look-ups that a cache could not answer.", name, func() float64 { return float64(stats().misses) })
 		counter("cache_evictions_total", "What left a cache because something else needed the room.", name, func() float64 { return float64(stats().evictions) })
-		if name != "routes" && name != "absent" {
+		if countsBytes(name) {
 			gauge("cache_bytes", "How many bytes a cache holds.", name, func() float64 { return float64(stats().cost) })
 		}
 	}

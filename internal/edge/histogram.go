@@ -12,7 +12,7 @@ import (
 // why nothing has to be sampled.
 type histograms struct {
 	desc   *prometheus.Desc
-	unit   float64 // of what is observed, in that of the metric
+	unit   float64 // of the metric, in that of what is observed
 	bounds []int64 // ascending; the last bucket has none
 	by     [resultCount]histogram
 }
@@ -48,9 +48,9 @@ func (h *histograms) Collect(ch chan<- prometheus.Metric) {
 		for i := range h.by[r].counts {
 			count += h.by[r].counts[i].Load()
 			if i < len(h.bounds) {
-				buckets[float64(h.bounds[i])*h.unit] = count
+				buckets[float64(h.bounds[i])/h.unit] = count
 			}
 		}
-		ch <- prometheus.MustNewConstHistogram(h.desc, count, float64(h.by[r].sum.Load())*h.unit, buckets, Result(r).String())
+		ch <- prometheus.MustNewConstHistogram(h.desc, count, float64(h.by[r].sum.Load())/h.unit, buckets, Result(r).String())
 	}
 }

@@ -49,9 +49,9 @@ func newRequestMetrics(prefix string) (m requestMetrics, all []prometheus.Collec
 		}
 	}
 	const us, ms = int64(time.Microsecond), int64(time.Millisecond)
-	m.firstByte = newHistograms(prefix+"time_to_first_byte_seconds", "Time from a request's head to its answer's: until the first bytes were there to be sent.", 1e-9,
+	m.firstByte = newHistograms(prefix+"time_to_first_byte_seconds", "Time from a request's head to its answer's: until the first bytes were there to be sent.", 1e9,
 		10*us, 25*us, 100*us, 500*us, 1*ms, 5*ms, 25*ms, 100*ms, 250*ms, 500*ms, 1000*ms, 2500*ms, 10_000*ms)
-	m.duration = newHistograms(prefix+"request_duration_seconds", "Time from a request's head until the last byte was handed to its connection, which a slow client makes long.", 1e-9,
+	m.duration = newHistograms(prefix+"request_duration_seconds", "Time from a request's head until the last byte was handed to its connection, which a slow client makes long.", 1e9,
 		25*us, 100*us, 500*us, 1*ms, 5*ms, 25*ms, 100*ms, 500*ms, 1000*ms, 2500*ms, 10_000*ms, 60_000*ms)
 	m.size = newHistograms(prefix+"response_size_bytes", "Bytes of an answer's body that were sent.", 1,
 		1<<10, 4<<10, 16<<10, 64<<10, 256<<10, 1<<20, 4<<20, 16<<20, 64<<20, 256<<20)

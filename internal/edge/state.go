@@ -108,6 +108,12 @@ func (s *state) has(key string) bool {
 	if !s.filter.mayHave(name) {
 		return false
 	}
+	s.writes.Lock()
+	object, waits := s.pending[key]
+	s.writes.Unlock()
+	if waits {
+		return object != nil
+	}
 	_, err := os.Stat(s.pathOf(name))
 	return err == nil
 }

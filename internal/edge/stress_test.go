@@ -122,7 +122,11 @@ func TestMetricsCountResults(t *testing.T) {
 		switch f.GetName() {
 		case "mini_vercel_edge_requests_total":
 			for _, m := range f.GetMetric() {
-				counts[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+				for _, l := range m.GetLabel() {
+					if l.GetName() == "result" {
+						counts[l.GetValue()] += m.GetCounter().GetValue()
+					}
+				}
 			}
 		case "mini_vercel_edge_origin_down":
 			counts["down"] = f.GetMetric()[0].GetGauge().GetValue()
