@@ -71,7 +71,6 @@ func (p *platform) up() {
 	p.t.Helper()
 	p.out = &transcript{}
 	p.cmd = p.command("up", "--data", p.data, "--port", "0", "--edge-port", "0")
-	p.cmd.Env = append(p.cmd.Env, "METRICS_ADDR=off")
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -98,7 +97,7 @@ func (p *platform) up() {
 // command is a call of the binary with the platform's environment.
 func (p *platform) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
-	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+p.config)
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+p.config, "METRICS_ADDR=off")
 	cmd.Env = append(cmd.Env, p.env...)
 	return cmd
 }

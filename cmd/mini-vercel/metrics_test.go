@@ -151,5 +151,24 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 
 func TestTheAlertRulesWork(t *testing.T) {
 	promtool(t, nil, "check", "rules", "../../deploy/prometheus/alerts.yml")
+	rules, err := os.ReadFile("../../deploy/prometheus/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := os.ReadFile("../../deploy/prometheus/alerts_test.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(string(rules), -1)
+	if len(names) == 0 || strings.Count(string(rules), "runbook: ") != len(names) {
+		t.Errorf("%d alerts, and not all have a runbook", len(names))
+	}
+	for _, m := range names {
+		for _, does := range []string{" fires\n", " is silent\n"} {
+			if !strings.Contains(string(tests), "name: "+m[1]+does) {
+				t.Errorf("alerts_test.yml does not try that %s%s", m[1], strings.TrimSpace(does))
+			}
+		}
+	}
 	promtool(t, nil, "test", "rules", "../../deploy/prometheus/alerts_test.yml")
 }
