@@ -62,12 +62,12 @@ func TestEveryPanelHasData(t *testing.T) {
 	pending := panelQueries(t, "../deploy/grafana/mini-vercel.json")
 	round := 0
 	prometheus.eventually("every panel has data", func() bool {
-		// A deployment, and visitors: of what is there, is not there, and over TLS.
+		// A deployment, and visitors: of what is there and what is not, and over TLS.
 		round++
 		if err := os.WriteFile(filepath.Join(dir, "index.html"), fmt.Appendf(nil, "<h1>home %d</h1>", round), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		site := p.deploy(0, dir, "--project", "measured").URL
+		site := p.deploy(0, dir, "--project", "measured", "--prod").URL
 		for range 5 {
 			p.get(site, "/")
 			p.get(site, "/app.js")
