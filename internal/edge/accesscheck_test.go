@@ -214,7 +214,7 @@ func TestWhatIsPrivateIsKeptByNoSharedCache(t *testing.T) {
 		}
 		a.Head = append(a.Head, Field{"X-Other", one("kept")})
 		w := &recorder{header: http.Header{}}
-		if err := a.Write(context.Background(), w); err != nil {
+		if err := a.write(context.Background(), w); err != nil {
 			t.Fatal(err)
 		}
 		delete(w.header, "Server-Timing")
