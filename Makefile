@@ -10,7 +10,7 @@ S3_VERSION := v1.8.0
 ACME     := $(TOOLS)/pebble $(TOOLS)/pebble-challtestsrv
 ACME_VERSION := v2.10.1
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X github.com/mini-vercel/mini-vercel/internal/edge.linkedVersion=$(VERSION)
 WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
 
 export PATH := $(TOOLS):$(PATH)

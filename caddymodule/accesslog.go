@@ -44,10 +44,11 @@ func (l AccessLog) configure() (map[string]any, error) {
 }
 
 // redacted is an encoder that keeps the tokens of share links out of a log: they
-// stand in addresses, and who has one is let in. Caddy itself keeps out cookies.
-// It copies requests before handlers run, so that only the encoder can do it.
+// stand in addresses, and in addresses within these, and who has one is let in.
+// Cookies Caddy keeps out itself. It copies requests before handlers run, so that
+// only the encoder can do this.
 func redacted(format string) map[string]any {
-	token := map[string]any{"filter": "regexp", "regexp": site.ShareParameter + "=[^&#]*", "value": site.ShareParameter + "=REDACTED"}
+	token := map[string]any{"filter": "regexp", "regexp": site.ShareParameter + "(=|%(25)*3[Dd])[^&#]*", "value": site.ShareParameter + "=REDACTED"}
 	return map[string]any{"format": "filter", "wrap": map[string]any{"format": format}, "fields": map[string]any{
 		"request>uri":             token,
 		"request>headers>Referer": token,

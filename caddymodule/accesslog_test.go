@@ -77,11 +77,12 @@ func TestTheAccessLogSaysWhatAnsweredAndNoSecret(t *testing.T) {
 	visit(t, noRedirects, address+"//x:y/?mv_share=the-token", "a.localhost") // not a URL in everybody's eyes
 	visit(t, noRedirects, address+"/?mv_share=the-token", "old.localhost")
 	visit(t, noRedirects, address+"/", "nobody.localhost")
+	visit(t, noRedirects, address+"/?to=%2F%3Fmv_share%3dthe-token%26c&next=%252F%253Fmv_share%253Dthe-token", "a.localhost")
 	get(t, r.MetricsAddr().String(), "localhost", "/metrics")
 
 	var text string
 	var lines []logged
-	eventually(t, "four lines", func() bool { text, lines = readLog(t, file); return len(lines) == 4 })
+	eventually(t, "five lines", func() bool { text, lines = readLog(t, file); return len(lines) == 5 })
 	for _, secret := range []string{"the-token", "the-cookie"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s is in the log:\n%s", secret, text)

@@ -10,12 +10,18 @@ import (
 // modulePath is this module's, whatever it is built into.
 const modulePath = "github.com/mini-vercel/mini-vercel"
 
+// linkedVersion is set by the linker where `make build` runs it.
+var linkedVersion string
+
 // newBuildInfo is a metric that says what runs: 1, with the version of this
 // module and of Go.
 func newBuildInfo(prefix string) prometheus.Collector {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = moduleVersion(info)
+	version := linkedVersion
+	if version == "" {
+		version = "unknown"
+		if info, ok := debug.ReadBuildInfo(); ok {
+			version = moduleVersion(info)
+		}
 	}
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: prefix + "build_info", Help: "1; the labels say what runs.",
