@@ -284,7 +284,7 @@ func (s *Service) showDomain(tx Tx, p *ProjectRow, row *DomainRow) (*Domain, err
 	}
 	switch d.State {
 	case DomainPending:
-		d.Detail = "Set these records where the domain's DNS is managed. They are looked up again by themselves."
+		d.Detail = "Set these records where the domain's DNS is managed. They are looked up again and again until they are there."
 		other, err := tx.VerifiedDomain(row.Host)
 		if err == nil && other.ProjectID != row.ProjectID {
 			d.Detail = "Another project has verified this domain. It moves here when its records below are right and every other text of its TXT record is gone."

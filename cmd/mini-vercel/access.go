@@ -31,9 +31,9 @@ makes links that need none.`,
 	c.PersistentFlags().StringVar(&a.project, "project", "", "project by name, subdomain or id")
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object")
 	add := func(sub *cobra.Command) { sub.Args = usageArgs(sub.Args); c.AddCommand(sub) }
-	add(&cobra.Command{Use: "show", Short: "Show which hosts ask for a password", RunE: a.show})
+	add(&cobra.Command{Use: "show --project NAME", Short: "Show which hosts ask for a password", RunE: a.show})
 	add(a.newSetCommand())
-	add(&cobra.Command{Use: "off", Short: "Open the project to everyone", RunE: a.off})
+	add(&cobra.Command{Use: "off --project NAME", Short: "Open the project to everyone", RunE: a.off})
 	return c
 }
 
@@ -81,7 +81,7 @@ func (a *accessCommand) tell(cmd *cobra.Command, p *controlplane.Project) error 
 		}
 	}
 	if a.json {
-		return printJSON(cmd.OutOrStdout(), shownAccess{p.ID, p.Name, scope, string(p.State)})
+		return printJSON(cmd.OutOrStdout(), shownAccess{p.ID, p.SubDomain, scope, string(p.State)})
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), text+"\n", harmless(p.Name, false))
 	if p.State != site.ProjectActive {
@@ -94,14 +94,14 @@ func (a *accessCommand) newSetCommand() *cobra.Command {
 	var scope string
 	var keep bool
 	c := &cobra.Command{
-		Use:   "set --scope previews|all",
+		Use:   "set --scope previews|all --project NAME",
 		Short: "Set a new password",
 		Long: `Set asks for a new password of 8 to 128 characters, or reads it from standard
 input. It ends every access that there was, share links included. With
 --keep-password it changes the scope alone.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if scope != string(site.AccessPreviews) && scope != string(site.AccessAll) {
-				return usagef("--scope is previews or all")
+				return usagef("which hosts? Name them with --scope previews or --scope all")
 			}
 			conn, p, err := a.open(cmd)
 			if err != nil {

@@ -87,7 +87,7 @@ func TestAProjectIsProtectedSharedAndOpened(t *testing.T) {
 	if r := commandWith(t, t.Context(), "short\n", "access", "set", "--project", "my-site", "--scope", "previews"); r.code != 1 || !strings.Contains(r.stderr, "8 to 128") || show() != "off" {
 		t.Errorf("a short password: %+v", r)
 	}
-	if r := commandWith(t, t.Context(), "", "access", "set", "--project", "my-site", "--scope", "previews"); r.code != 1 || !strings.Contains(r.stderr, "standard input has ended") {
+	if r := commandWith(t, t.Context(), "", "access", "set", "--project", "my-site", "--scope", "previews"); r.code != 1 || r.stderr != "Error: no answer: standard input has ended\n" {
 		t.Errorf("no password: %+v", r)
 	}
 

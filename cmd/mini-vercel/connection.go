@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -40,6 +41,27 @@ func connectAs(cmd *cobra.Command, c Credentials) (*connection, error) {
 	}
 	return &connection{client}, nil
 }
+
+// Do makes a call. What the control plane refuses is told in its own words:
+// they name what is wrong, and the call means nothing to a person.
+func (c *connection) Do(ctx context.Context, call publish.Call) error {
+	err := c.Client.Do(ctx, call)
+	var refused *publish.APIError
+	if errors.As(err, &refused) && refused.Status/100 == 4 && refused.Detail != "" {
+		return refusal{refused}
+	}
+	return err
+}
+
+// refusal is an answer that the caller, not the control plane, can do something
+// about.
+type refusal struct{ *publish.APIError }
+
+func (r refusal) Error() string {
+	return strings.Replace(r.APIError.Error(), fmt.Sprintf(" (status %d)", r.Status), "", 1)
+}
+
+func (r refusal) Unwrap() error { return r.APIError }
 
 func (c *connection) get(ctx context.Context, path string, query url.Values, out any) error {
 	return c.Do(ctx, publish.Call{Method: http.MethodGet, Path: path, Query: query, Out: out})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,12 +28,12 @@ again in the background; "verify" looks now.`,
 		RunE: d.list,
 	}
 	c.PersistentFlags().StringVar(&d.project, "project", "", "project by name, subdomain or id")
-	c.PersistentFlags().BoolVar(&d.json, "json", false, "print JSON")
-	list := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List a project's domains", RunE: d.list}
-	add := &cobra.Command{Use: "add HOST", Short: "Add a domain and print the DNS records to set", Args: cobra.ExactArgs(1), RunE: d.add}
+	c.PersistentFlags().BoolVar(&d.json, "json", false, "print one JSON object; an array of several domains")
+	list := &cobra.Command{Use: "list --project NAME", Aliases: []string{"ls"}, Short: "List a project's domains", RunE: d.list}
+	add := &cobra.Command{Use: "add HOST --project NAME", Short: "Add a domain and print the DNS records to set", Args: cobra.ExactArgs(1), RunE: d.add}
 	add.Flags().BoolVar(&d.redirectOther, "redirect-other", false, "also add the other one of example.com and www.example.com, to redirect to this one")
-	verify := &cobra.Command{Use: "verify HOST", Short: "Look at a domain's DNS records now; exit 1 unless they are right", Args: cobra.ExactArgs(1), RunE: d.verify}
-	remove := &cobra.Command{Use: "remove HOST", Aliases: []string{"rm"}, Short: "Remove a domain, and those that redirect to it", Args: cobra.ExactArgs(1), RunE: d.remove}
+	verify := &cobra.Command{Use: "verify HOST --project NAME", Short: "Look at a domain's DNS records now; exit 1 unless they are right", Args: cobra.ExactArgs(1), RunE: d.verify}
+	remove := &cobra.Command{Use: "remove HOST --project NAME", Aliases: []string{"rm"}, Short: "Remove a domain, and those that redirect to it", Args: cobra.ExactArgs(1), RunE: d.remove}
 	for _, sub := range []*cobra.Command{list, add, verify, remove} {
 		sub.Args = usageArgs(sub.Args)
 		c.AddCommand(sub)
@@ -88,9 +89,28 @@ func (d *domainsCommand) list(cmd *cobra.Command, _ []string) error {
 		if domain.Primary {
 			state += " (primary)"
 		}
-		t.row(domain.Unicode, state, age(domain.CreatedAt), domain.Detail)
+		t.row(domain.Unicode, state, age(domain.CreatedAt), summary(domain))
 	}
 	return t.Flush()
+}
+
+// summary is what the list says of a domain in a few words.
+func summary(d *controlplane.Domain) string {
+	switch {
+	case d.State == controlplane.DomainPending:
+		var unset []string
+		for _, r := range d.Records {
+			if r.State != controlplane.RecordFound && !slices.Contains(unset, r.Type) {
+				unset = append(unset, r.Type)
+			}
+		}
+		if len(unset) > 0 {
+			return "not found in DNS: " + strings.Join(unset, ", ")
+		}
+	case d.State == controlplane.DomainActive && d.RedirectTo != "":
+		return "redirects to " + d.RedirectTo
+	}
+	return d.Detail
 }
 
 func (d *domainsCommand) add(cmd *cobra.Command, args []string) error {
@@ -142,7 +162,7 @@ func (d *domainsCommand) verify(cmd *cobra.Command, args []string) error {
 		err = showDomain(cmd.OutOrStdout(), &domain)
 	}
 	if err == nil && domain.State != controlplane.DomainActive {
-		err = fmt.Errorf("%s is %s: set the records that are not found, and verify again", domain.Unicode, domain.State)
+		err = fmt.Errorf("%s is %s: set the records that are not found and verify again", domain.Unicode, domain.State)
 	}
 	return err
 }
@@ -179,17 +199,17 @@ func showDomain(w io.Writer, d *controlplane.Domain) error {
 	}
 	for _, r := range d.Records {
 		fmt.Fprintf(w, "\n  %-5s  %s  →  %s\n", r.Type, harmless(r.Name, false), harmless(r.Value, false))
-		seen := "nothing"
-		if len(r.Seen) > 0 {
-			seen = strings.Join(r.Seen, ", ")
-		}
 		switch r.State {
 		case controlplane.RecordFound:
 			fmt.Fprintln(w, "         found")
 		case controlplane.RecordUnchecked:
 			fmt.Fprintln(w, "         not looked up yet")
 		default:
-			fmt.Fprintf(w, "         %s; in DNS now: %s. %s\n", r.State, harmless(seen, false), harmless(r.Detail, false))
+			seen := ""
+			if len(r.Seen) > 0 {
+				seen = " In DNS now: " + strings.Join(r.Seen, ", ")
+			}
+			fmt.Fprintf(w, "         %s. %s\n", r.State, harmless(r.Detail+seen, false))
 		}
 	}
 	_, err := fmt.Fprintln(w)

@@ -27,7 +27,8 @@ func TestDomainsOnTheCommandLine(t *testing.T) {
 	if r := domains("--project", "shop"); r.code != 0 || !strings.Contains(r.stderr, "domains add") {
 		t.Errorf("none yet: %+v", r)
 	}
-	if r := domains("add", "https://customer.test", "--project", "shop"); r.code != 1 || !strings.Contains(r.stderr, "without https") {
+	// What is refused is told in a sentence, without the call that carried it.
+	if r := domains("add", "https://customer.test", "--project", "shop"); r.code != 1 || !strings.Contains(r.stderr, "without https") || strings.Contains(r.stderr, "/projects/") || strings.Contains(r.stderr, "status") {
 		t.Errorf("a bad name: %+v", r)
 	}
 	added := domains("add", "customer.test", "--redirect-other", "--project", "shop", "--json")
@@ -38,6 +39,9 @@ func TestDomainsOnTheCommandLine(t *testing.T) {
 	if r := domains("verify", "customer.test", "--project", "shop"); r.code != 1 || !strings.Contains(r.stdout, pair[0].Records[0].Value) || !strings.Contains(r.stderr, "pending") {
 		t.Errorf("before its records are set: %+v", r)
 	}
+	if r := domains("--project", "shop"); r.code != 0 || strings.Count(r.stdout, "not found in DNS: TXT, ") != 2 {
+		t.Errorf("the list says what is to be set: %+v", r)
+	}
 	for _, d := range pair {
 		dns.Set(t, d.Records[0].Name, "TXT", fmt.Sprintf("%q", d.Records[0].Value))
 		dns.Set(t, d.Host, "CNAME", "shop.localhost.") // as an ALIAS is not seen here
@@ -47,7 +51,7 @@ func TestDomainsOnTheCommandLine(t *testing.T) {
 			t.Errorf("verify %s: %+v", host, r)
 		}
 	}
-	if r := domains("list", "--project", "shop"); r.code != 0 || !strings.Contains(r.stdout, "customer.test") || !strings.Contains(r.stdout, "(primary)") {
+	if r := domains("list", "--project", "shop"); r.code != 0 || !strings.Contains(r.stdout, "customer.test") || !strings.Contains(r.stdout, "(primary)") || !strings.Contains(r.stdout, "redirects to customer.test") {
 		t.Errorf("%+v", r)
 	}
 	if r := command(t, "projects"); !strings.Contains(r.stdout, "http://customer.test:") {

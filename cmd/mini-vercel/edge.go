@@ -59,6 +59,7 @@ func newEdgeCommand() *cobra.Command {
 		},
 	}
 	f.register(c)
+	_ = c.Flags().MarkHidden("port") // of the control plane; scripts may give it to every command
 	return c
 }
 

@@ -35,6 +35,8 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+const unknownCommand = "unknown command"
+
 // exitCode tells of a command's error and returns the process's exit code.
 func exitCode(stderr io.Writer, err error) int {
 	var usage usageError
@@ -45,10 +47,12 @@ func exitCode(stderr io.Writer, err error) int {
 	case errors.As(err, &said):
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "Interrupted.")
+	case strings.HasPrefix(err.Error(), unknownCommand) && !errors.As(err, &usage): // cobra's own, with what is alike
+		fmt.Fprintln(stderr, "Error: "+harmless(strings.TrimSpace(err.Error()), false)+"\nSee `mini-vercel --help`")
 	default:
 		fmt.Fprintln(stderr, "Error: "+harmless(err.Error(), false))
 	}
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), unknownCommand) {
 		return 2
 	}
 	return 1

@@ -16,8 +16,9 @@ func newLogsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs DEPLOYMENT",
 		Short: "Print a deployment's log",
-		Long:  "Logs prints a deployment's build log on standard output. Colours are kept on a terminal; other control characters never are.",
-		Args:  cobra.ExactArgs(1),
+		Long: `Logs prints a deployment's build log on standard output. Colours are kept on a
+terminal; other control characters never are.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := connect(cmd)
 			if err != nil {

@@ -17,17 +17,16 @@ import (
 )
 
 func newSettingsCommand() *cobra.Command {
-	var html, notFound string
+	var project, html, notFound string
 	var strict, hints, asJSON bool
 	c := &cobra.Command{
 		Use:   "settings [PROJECT]",
 		Short: "Show or change how a project is served",
 		Long: `Settings shows how a project's deployments are served, or changes what the flags
 name. A change counts from the next deployment on. A mini-vercel.json in the
-deployed folder wins over it.
-
-  mini-vercel settings my-site --not-found single-page-application`,
-		Args: usageArgs(cobra.MaximumNArgs(1)),
+deployed folder wins over it.`,
+		Example: "  mini-vercel settings my-site\n  mini-vercel settings my-site --not-found single-page-application",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			patch := map[string]any{}
 			flags := cmd.Flags()
@@ -54,7 +53,7 @@ deployed folder wins over it.
 				return err
 			}
 			defer conn.Close()
-			p, err := conn.oneProject(cmd.Context(), strings.Join(args, ""))
+			p, err := conn.oneProject(cmd.Context(), cmp.Or(strings.Join(args, ""), project))
 			if err != nil {
 				return err
 			}
@@ -73,6 +72,7 @@ deployed folder wins over it.
 	f.StringVar(&notFound, "not-found", "", "what is answered where nothing is found: "+listed(site.NotFounds))
 	f.BoolVar(&strict, "strict-rules", false, "let a wrong line of _redirects or _headers fail the deployment (--strict-rules=false: warn)")
 	f.BoolVar(&hints, "early-hints", false, "name what a page preloads in a 103 response before it (--early-hints=false: don't)")
+	f.StringVar(&project, "project", "", "the same as PROJECT")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }

@@ -126,6 +126,7 @@ func promote(cmd *cobra.Command, conn *connection, d *controlplane.Deployment, n
 	}
 	o := outcome{}
 	o.of(&promoted)
+	promoted.Warnings = nil // they were told of when it was deployed
 	announce(cmd, &promoted, time.Since(start))
 	return o.tell(cmd, asJSON, nil)
 }

@@ -21,7 +21,9 @@ Exit codes: 0 done, 1 failed, 2 used wrongly.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see `%s --help`", err, cmd.CommandPath())
+	})
 	root.AddGroup(
 		&cobra.Group{ID: "client", Title: "Client:"},
 		&cobra.Group{ID: "server", Title: "Servers:"},

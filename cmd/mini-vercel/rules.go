@@ -66,10 +66,11 @@ func checkRules(w io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
+	inFolder := filepath.Clean(dir) + string(filepath.Separator)
 	var wrong []string
 	config, err := site.ParseConfig([]byte(sources.Config))
 	if sources.Config != "" && err != nil {
-		wrong = append(wrong, filepath.Join(dir, err.Error()))
+		wrong = append(wrong, inFolder+err.Error())
 		m.Meta.Rules.Config = "" // the rules are looked at all the same
 	}
 	problems, err := m.Compile(site.Serving{})
@@ -78,7 +79,7 @@ func checkRules(w io.Writer, dir string) error {
 		return err
 	}
 	for _, p := range problems {
-		wrong = append(wrong, filepath.Join(dir, p.String()))
+		wrong = append(wrong, inFolder+p.String())
 	}
 	if err := printRules(w, m, config); err != nil {
 		return err

@@ -49,6 +49,7 @@ func TestRulesCheck(t *testing.T) {
 		{"wrong lines", map[string]string{"_redirects": "/a /b\n/c", "_headers": "/*\n  Vary: x\n  A: b"}, 1, []string{
 			"  1  /a  302 to  /b\n", "  3    sets  A: b\n", "DIR/_redirects:2: a rule is FROM TO [STATUS]", "DIR/_headers:2: the header Vary can't be set",
 		}, "Error: 2 lines are wrong\n", false},
+		{"what a line has is told as it is", map[string]string{"_redirects": "/a http://b.example"}, 1, []string{`DIR/_redirects:1: TO is a path that begins with / or an https:// URL, not "http://b.example"`}, "Error: 1 line is wrong\n", false},
 		{"a wrong setting", map[string]string{"mini-vercel.json": `{"notfound":1}`, "_redirects": "/a /b"}, 1, []string{"/a  302 to  /b\n", `DIR/mini-vercel.json: unknown key "notfound"`}, "Error: 1 line is wrong\n", false},
 		{"strict changes nothing here", map[string]string{"mini-vercel.json": `{"strictRules":true}`, "_redirects": "/a /b\n/c"}, 1, []string{"/a  302 to  /b\n", "_redirects:2"}, "Error: 1 line is wrong\n", false},
 		{"no rules", map[string]string{"index.html": "x"}, 0, []string{"DIR has none of _redirects, _headers and mini-vercel.json"}, "", false},
@@ -126,6 +127,9 @@ func TestRulesAndSettingsGoLive(t *testing.T) {
 	one := decode[outcome](t, r.stdout)
 	if r.code != 0 || !strings.Contains(r.stderr, "Warning: _redirects:2: a rule is FROM TO [STATUS]") || !strings.Contains(r.stderr, "Warning: _headers:3: the header Vary") {
 		t.Fatalf("deploy: %+v", r)
+	}
+	if p := command(t, "promote", one.ID[:8], "-y"); p.code != 0 || strings.Contains(p.stderr, "Warning") {
+		t.Errorf("promoted, it warns of its rules once more: %+v", p)
 	}
 	if l := command(t, "logs", one.ID[:8]); !strings.Contains(l.stdout, "Warning: _redirects:2: ") || !strings.Contains(l.stdout, "Warning: _headers:3: ") {
 		t.Errorf("the log is %+v", l)

@@ -42,10 +42,9 @@ func confirm(cmd *cobra.Command, question string) (bool, error) {
 	return false, nil
 }
 
-// askSecret is ask without echo, where the input is a terminal. Spaces belong to
-// the secret.
+// askSecret is ask without echo. Where the input is no terminal, it reads a line
+// and asks nobody. Spaces belong to the secret.
 func askSecret(cmd *cobra.Command, question string) (string, error) {
-	fmt.Fprint(cmd.ErrOrStderr(), question)
 	f, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !isTerminal(f) {
 		line, err := readLine(cmd.InOrStdin())
@@ -54,6 +53,7 @@ func askSecret(cmd *cobra.Command, question string) (string, error) {
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}
+	fmt.Fprint(cmd.ErrOrStderr(), question)
 	secret, err := term.ReadPassword(int(f.Fd()))
 	fmt.Fprintln(cmd.ErrOrStderr())
 	return string(secret), err
