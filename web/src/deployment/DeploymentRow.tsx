@@ -24,7 +24,7 @@ export function DeploymentRow({ deployment, project, named }: DeploymentRowProps
   return (
     <li className="relative grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-1 py-2.5 pr-2 pl-4 hover:bg-hover/50 md:grid-cols-[7rem_minmax(0,1fr)_minmax(0,11rem)_4.5rem_5rem_2rem]">
       <StatusMark status={status} className="max-md:order-1" />
-      <div className="min-w-0 max-md:order-3 max-md:col-span-2">
+      <div className="min-w-0 max-md:order-3 max-md:col-span-2 max-md:pr-2">
         <p className="flex min-w-0 items-center gap-2">
           <Link
             to={paths.deployment({ subDomain }, deployment)}

@@ -91,7 +91,10 @@ export function segmentsOf(deployment: Deployment, now: number): Segment[] {
   const { status, phases, kind } = deployment
   const ended = status === 'READY' || status === 'FAIL' || status === 'CANCELED'
   const lastKnown = phases.at(-1)?.phase
-  return phasesOf(kind).map((phase) => {
+  // What is ready was published, whether or not somebody took the time.
+  const untimed = status === 'READY' && !phases.some(({ phase }) => phase === 'publish')
+  const shown = phasesOf(kind).filter((phase) => phase !== 'publish' || !untimed)
+  return shown.map((phase) => {
     const times = phases.findLast((one) => one.phase === phase)
     if (!times) {
       return { phase, state: status === 'READY' ? 'skipped' : 'ahead', milliseconds: 0 }

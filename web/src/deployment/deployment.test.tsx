@@ -144,7 +144,7 @@ describe('a deployment that is ready', () => {
 })
 
 describe('the phases', () => {
-  const times = (phase: 'clone' | 'build', startedAt: number, endedAt?: number) => ({
+  const times = (phase: 'clone' | 'build' | 'upload', startedAt: number, endedAt?: number) => ({
     phase,
     startedAt: new Date(startedAt).toISOString(),
     ...(endedAt ? { endedAt: new Date(endedAt).toISOString() } : {}),
@@ -178,9 +178,14 @@ describe('the phases', () => {
   })
 
   it('of uploaded files are two', () => {
-    expect(segmentsOf(aDeployment({ kind: 'files' }), 0).map(({ phase }) => phase)).toEqual([
-      'upload',
-      'publish',
-    ])
+    expect(
+      segmentsOf(aDeployment({ kind: 'files', status: 'IN_PROGRESS' }), 0).map(
+        ({ phase }) => phase,
+      ),
+    ).toEqual(['upload', 'publish'])
+    const phases = [times('upload', 1000, 2000)]
+    expect(states(aDeployment({ kind: 'files', status: 'READY', phases }))).toEqual({
+      upload: 'done',
+    })
   })
 })

@@ -95,7 +95,7 @@ export function DomainCard({ project, domain: stored, siblings }: DomainCardProp
         )}
         {open && domain.checkedAt && (
           <p className="text-sm text-ink-3">
-            DNS was asked <When at={domain.checkedAt} />, and is asked again by itself.
+            DNS was last asked <When at={domain.checkedAt} />.
           </p>
         )}
       </div>

@@ -83,7 +83,7 @@ export function AccessSettings({ project }: { project: Project }) {
           <p className="min-w-0 grow basis-64 text-sm text-ink-3">
             {consequence(current, scope, password)}
           </p>
-          <Button type="submit" pending={save.isPending} reason={reason}>
+          <Button type="submit" look="primary" pending={save.isPending} reason={reason}>
             {scope === 'off' && current !== 'off' ? 'Open to everyone' : 'Save access'}
           </Button>
         </div>

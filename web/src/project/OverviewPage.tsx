@@ -49,20 +49,26 @@ export function Component() {
 function DeployButtons({ project }: { project: Project }) {
   const deploy = useDeploy(project)
   const [uploading, setUploading] = useState(false)
+  const reason =
+    project.state === 'suspended' ? 'The project is suspended: nothing can be deployed.' : undefined
   const deployNow = () => deploy.mutate({ projectId: project.id })
   useCommands([
     ...(project.gitURL
-      ? [{ id: 'deploy', label: `Deploy ${project.productionBranch}`, run: deployNow }]
+      ? [{ id: 'deploy', label: `Deploy ${project.productionBranch}`, reason, run: deployNow }]
       : []),
-    { id: 'upload', label: 'Upload a folder', run: () => setUploading(true) },
+    { id: 'upload', label: 'Upload a folder', reason, run: () => setUploading(true) },
   ])
   return (
     <>
-      <Button onClick={() => setUploading(true)} look={project.gitURL ? 'secondary' : 'primary'}>
+      <Button
+        reason={reason}
+        onClick={() => setUploading(true)}
+        look={project.gitURL ? 'secondary' : 'primary'}
+      >
         <Upload size={16} aria-hidden /> Upload a folder
       </Button>
       {project.gitURL && (
-        <Button look="primary" pending={deploy.isPending} onClick={deployNow}>
+        <Button look="primary" pending={deploy.isPending} reason={reason} onClick={deployNow}>
           {!deploy.isPending && <Rocket size={16} aria-hidden />} Deploy {project.productionBranch}
         </Button>
       )}

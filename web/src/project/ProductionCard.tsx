@@ -15,7 +15,7 @@ import { Button } from '@/ui/Button'
 import { CommandLine, CopyButton } from '@/ui/CopyButton'
 import { Empty } from '@/ui/Loaded'
 import { SiteLink } from '@/ui/SiteLink'
-import { StatusMark } from '@/ui/StatusMark'
+import { StatusMark, SuspendedMark } from '@/ui/StatusMark'
 import { When } from '@/ui/When'
 
 import { RollbackDialog } from './RollbackDialog'
@@ -37,7 +37,11 @@ export function ProductionCard({ project }: { project: Project }) {
             <CopyButton text={project.url} label="Copy the address" />
           </div>
         </div>
-        <StatusMark status={production.status} />
+        {project.state === 'suspended' ? (
+          <SuspendedMark />
+        ) : (
+          <StatusMark status={production.status} />
+        )}
         <Rollback project={project} production={production} />
       </header>
       <dl className="grid grid-cols-2 gap-x-6 gap-y-4 border-t border-line px-5 py-4 lg:grid-cols-4">

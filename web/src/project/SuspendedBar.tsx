@@ -28,7 +28,7 @@ export function SuspendedBar({ project }: { project: Project }) {
       <CircleSlash size={16} className="shrink-0 text-bad" aria-hidden />
       <p className="min-w-0 grow basis-64">
         <span className="font-medium">An administrator has suspended this project.</span> Its sites
-        answer 403, and nothing is built, until it is released.
+        answer 403, and nothing is built, until it is put up again.
       </p>
       {admin && (
         <Button size="small" pending={release.isPending} onClick={() => release.mutate()}>

@@ -138,6 +138,21 @@ describe('a link to a deployment', () => {
 })
 
 describe('a suspended project', () => {
+  it('is told from one that is up, and takes no deployment', async () => {
+    const production = aDeployment({ inProduction: true })
+    serve({
+      'GET /auth/me': me,
+      'GET /projects/blog': aProject({ state: 'suspended', production, latest: production }),
+      'GET /projects/p1/deployments': { items: [production] },
+    })
+    openPage('/p/blog')
+    const card = await screen.findByRole('region', { name: 'Production' })
+    expect(card).toHaveTextContent('Suspended')
+    expect(card).not.toHaveTextContent('Ready')
+    const upload = screen.getByRole('button', { name: 'Upload a folder' })
+    expect(upload).toHaveAttribute('aria-disabled', 'true')
+  })
+
   it('says so on every page, and is put up again by an administrator', async () => {
     const asked = settings(aProject({ state: 'suspended' }), {
       'POST /projects/p1/unsuspend': aProject(),

@@ -6,7 +6,7 @@ import { shortCommit, title } from '@/format/source'
 import { FrameworkLogo } from '@/frameworks/FrameworkLogo'
 import { paths } from '@/paths'
 import { SiteLink } from '@/ui/SiteLink'
-import { StatusMark } from '@/ui/StatusMark'
+import { StatusMark, SuspendedMark } from '@/ui/StatusMark'
 import { When } from '@/ui/When'
 
 // ProjectCard answers: is the site up, what is live since when, and is something
@@ -60,7 +60,7 @@ export function ProjectCard({ project }: { project: Project }) {
 }
 
 function Health({ project: { state, production, latest } }: { project: Project }) {
-  if (state === 'suspended') return <span className="text-sm font-medium text-bad">Suspended</span>
+  if (state === 'suspended') return <SuspendedMark className="min-h-6 text-sm" />
   if (state === 'deleted') return <span className="text-sm text-ink-3">Being deleted</span>
   const status = production?.status ?? latest?.status ?? 'NOT_STARTED'
   if (status === 'NOT_STARTED') return null

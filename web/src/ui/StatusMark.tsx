@@ -1,4 +1,5 @@
 import clsx from 'clsx'
+import { CircleSlash } from 'lucide-react'
 
 import type { Status } from '@/api/types'
 
@@ -41,6 +42,19 @@ export function StatusMark({ status, className }: { status: Status; className?: 
     <span className={clsx('inline-flex items-center gap-1.5 whitespace-nowrap', className)}>
       <StatusShape status={status} />
       <span className={marks[status].tone}>{marks[status].word}</span>
+    </span>
+  )
+}
+
+// SuspendedMark stands where a project's status would: its sites are taken down,
+// however well they were built.
+export function SuspendedMark({ className }: { className?: string }) {
+  return (
+    <span
+      className={clsx('inline-flex items-center gap-1.5 whitespace-nowrap text-bad', className)}
+    >
+      <CircleSlash size={12} strokeWidth={3} className="shrink-0" aria-hidden />
+      Suspended
     </span>
   )
 }
