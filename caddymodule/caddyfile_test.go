@@ -80,7 +80,7 @@ func TestTheRepositorysCaddyfile(t *testing.T) {
 	t.Setenv("BASE_DOMAIN", "example.test")
 	for name, want := range map[string][]string{
 		"/dev/null": {
-			`"directory": "{env.BUCKET_DIR}"`, `"base_domain": "example.test"`, `"cache_memory": 268435456`, `"cache_disk": 1073741824`, `":8123"`, `":443"`, `127.0.0.1:9464`,
+			`"directory": "{env.BUCKET_DIR}"`, `"endpoint": "{env.R2_ENDPOINT}"`, `"base_domain": "example.test"`, `"cache_memory": 268435456`, `"cache_disk": 1073741824`, `":8123"`, `":443"`, `127.0.0.1:9464`,
 			`"redirect_port": 443`, `"ca": "https://acme-v02.api.letsencrypt.org/directory"`, `"email": "ops@example.com"`, `"module": "mini_vercel"`, `"on_demand": true`, `"request\u003euri"`,
 		},
 		"Caddyfile.wildcard":     {`"*.example.test"`, `"name": "test"`, `"token": "{env.TOKEN}"`},
