@@ -131,7 +131,6 @@ func redirectToHTTPS(w http.ResponseWriter, r *http.Request, port int) error {
 	}
 	var q edge.Request
 	q.From(r)
-	q.Early = w
 	if q.Path == "" || q.Path[0] != '/' { // OPTIONS *
 		q.Path = "/"
 	}

@@ -89,7 +89,7 @@ func (s *Service) Explain(ctx context.Context, p Principal, in ExplainInput) (*E
 	if err := p.Allows(ScopeRead); err != nil {
 		return nil, err
 	}
-	x := &explainer{s: s, Explanation: &Explanation{
+	x := &explainer{s: s, lines: map[string][]string{}, Explanation: &Explanation{
 		Method: cmp.Or(in.Method, http.MethodGet), AcceptEncoding: cmp.Or(in.AcceptEncoding, explainAcceptEncoding),
 		Steps: []ExplanationStep{}, Headers: []ExplainedHeader{},
 	}}
@@ -126,6 +126,7 @@ type explainer struct {
 	protected bool
 	noindex   bool
 	manifest  *site.Manifest
+	lines     map[string][]string // of its rules files, once they were needed
 }
 
 func (x *explainer) parse(address string) error {

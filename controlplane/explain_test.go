@@ -245,7 +245,7 @@ func TestExplainHostsThatAreNotServed(t *testing.T) {
 	if e = p.explain(host); e.Status != 404 || decider(e) != "deployment" || !strings.Contains(e.Answer, "Nothing deployed yet") {
 		t.Errorf("nothing deployed: %+v", e)
 	}
-	d := p.deployRules(project.ID, site.RuleSources{}, paths("/index.html")...)
+	d := p.deployRules(project.ID, site.RuleSources{Headers: "/*\n  Edge-Control: cache-maxage=1d"}, paths("/index.html")...)
 
 	// Another host answers instead.
 	route := p.route(host)
@@ -290,7 +290,7 @@ func TestExplainHostsThatAreNotServed(t *testing.T) {
 	changed := record
 	changed.Access = &site.Access{Scope: site.AccessAll, CookieKey: make([]byte, 32), PasswordHash: "x"}
 	p.overwrite(site.ProjectKey(project.ID), changed)
-	if e = p.explain(host); e.Status != 401 || !strings.Contains(text(e, "access"), "asks for a password (all hosts)") || !strings.Contains(e.Answer, "with the password 200, /index.html") || headerOf(e, "Cache-Control") != "private, no-cache" || headerOf(e, "X-Robots-Tag") != "noindex" {
+	if e = p.explain(host); e.Status != 401 || !strings.Contains(text(e, "access"), "asks for a password (all hosts)") || !strings.Contains(e.Answer, "with the password 200, /index.html") || headerOf(e, "Cache-Control") != "private, no-cache" || headerOf(e, "X-Robots-Tag") != "noindex" || headerOf(e, "Edge-Control") != "" {
 		t.Errorf("protected: %+v", e)
 	}
 	changed.Generation = 1

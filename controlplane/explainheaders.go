@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -124,9 +123,7 @@ func (x *explainer) guarded(all []ExplainedHeader) []ExplainedHeader {
 	if !x.protected {
 		return all
 	}
-	all = slices.DeleteFunc(all, func(h ExplainedHeader) bool {
-		return h.Name == "Expires" || h.Name == "Surrogate-Control" || strings.HasSuffix(h.Name, "Cdn-Cache-Control")
-	})
+	all = slices.DeleteFunc(all, func(h ExplainedHeader) bool { return site.OverridesCaching(h.Name) })
 	never := slices.ContainsFunc(all, func(h ExplainedHeader) bool {
 		return h.Name == "Cache-Control" && len(h.Values) == 1 && h.Values[0] == site.CacheNever
 	})

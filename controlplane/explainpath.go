@@ -129,19 +129,17 @@ func (x *explainer) explainRule(d *site.Decision) {
 
 // line is a line of the deployment's rules as it was written.
 func (x *explainer) line(file string, number int) RuleLine {
-	text := x.manifest.Meta.Rules.Redirects
-	if file == site.HeadersName {
-		text = x.manifest.Meta.Rules.Headers
-	}
-	line := RuleLine{File: file, Line: number}
-	for n := 1; ; n++ {
-		var found bool
-		line.Text, text, found = strings.Cut(text, "\n")
-		if n == number || !found {
-			line.Text = strings.TrimSpace(strings.TrimPrefix(line.Text, "\ufeff"))
-			return line
+	lines, ok := x.lines[file]
+	if !ok {
+		text := x.manifest.Meta.Rules.Redirects
+		if file == site.HeadersName {
+			text = x.manifest.Meta.Rules.Headers
 		}
+		lines = strings.Split(text, "\n")
+		x.lines[file] = lines
 	}
+	text := lines[min(max(number, 1), len(lines))-1]
+	return RuleLine{File: file, Line: number, Text: strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))}
 }
 
 // explainOutcome says what the file is, or what is answered without one.

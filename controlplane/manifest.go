@@ -15,6 +15,14 @@ import (
 // for files that are known, and for paths whose bytes changed.
 const comparedManifests = 10
 
+// What a manifest may take of an edge's memory, which all tenants share: so much
+// for each file that a deployment may have, three times of what one takes, and so
+// much besides.
+const (
+	fileMemory     = 512
+	manifestMemory = 16 << 20
+)
+
 // PutManifest takes a deployment's manifest in, in the encoding of
 // [site.Manifest], and compiles its rules. It may be repeated until the
 // deployment is published. It returns which lines of the rules were left out.
@@ -117,6 +125,14 @@ func (s *Service) checkManifest(m *site.Manifest) error {
 			}
 			checked[t] = true
 		}
+	}
+	for name, text := range map[string]string{site.ConfigName: m.Meta.Rules.Config, site.RedirectsName: m.Meta.Rules.Redirects, site.HeadersName: m.Meta.Rules.Headers} {
+		if len(text) > site.MaxRuleFile {
+			return Invalid("manifest", "The file %s has %d bytes, the most is %d.", name, len(text), site.MaxRuleFile)
+		}
+	}
+	if size, most := m.MemorySize(), int64(limits.Files)*fileMemory+manifestMemory; size > most {
+		return Invalid("manifest", "The manifest takes %s at each edge, the most is %s: shorten the paths, or deploy fewer files.", mebibytes(size), mebibytes(most))
 	}
 	if total := m.TotalSize(); total > limits.DeploymentBytes {
 		return Invalid("manifest", "The deployment has %s, the most is %s.", mebibytes(total), mebibytes(limits.DeploymentBytes))

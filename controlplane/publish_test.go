@@ -2,10 +2,13 @@ package controlplane_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -252,6 +255,63 @@ func TestManifestsAreChecked(t *testing.T) {
 	}
 	_, err = p.PutManifest(t.Context(), actor(p.me), d.ID, []byte("not a manifest"))
 	wantCode(t, err, controlplane.CodeInvalid)
+}
+
+// TestManifestsHaveASize: what edges hold of one is bounded, however its bytes are
+// spread.
+func TestManifestsHaveASize(t *testing.T) {
+	p := newPlane(t, func(p *plane) { p.config.Limits = site.DefaultLimits(); p.config.Limits.Files = 3 }).start()
+	project := p.project("repo")
+	d, _, err := p.CreateDeployment(t.Context(), p.me, controlplane.UploadInput{ProjectID: project.ID, Kind: controlplane.KindFiles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A comment that does not compress, or its size would not be believed.
+	noise := make([]byte, 2*site.MaxRuleFile)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	comment := func(n int) string { return "#" + base64.StdEncoding.EncodeToString(noise)[:n-1] }
+	encode := func(rules site.RuleSources) []byte {
+		m, err := site.NewManifest(site.Meta{Rules: rules}, []site.FileEntry{{Path: "/a", ContentType: "text/html", Body: site.BlobEntry{Size: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoded, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return encoded
+	}
+	both := func(n int) site.RuleSources {
+		return site.RuleSources{Redirects: comment(site.MaxRuleFile), Headers: comment(n)}
+	}
+	largest := site.MaxRuleFile - 10_000
+	m, err := site.DecodeManifest(encode(both(largest)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	largest += int(16<<20+3*512-m.MemorySize()) / 2 // a byte of meta data counts twice
+	for _, row := range []struct {
+		name  string
+		rules site.RuleSources
+		ok    bool
+	}{
+		{"redirects below the limit", site.RuleSources{Redirects: comment(site.MaxRuleFile - 1)}, true},
+		{"redirects at the limit", site.RuleSources{Redirects: comment(site.MaxRuleFile)}, true},
+		{"redirects above the limit", site.RuleSources{Redirects: comment(site.MaxRuleFile + 1)}, false},
+		{"headers above the limit", site.RuleSources{Headers: comment(site.MaxRuleFile + 1)}, false},
+		{"configuration above the limit", site.RuleSources{Config: "{}" + strings.Repeat(" ", site.MaxRuleFile)}, false},
+		{"memory below the limit", both(largest - 1), true},
+		{"memory at the limit", both(largest), true},
+		{"memory above the limit", both(largest + 1), false},
+	} {
+		_, err := p.PutManifest(t.Context(), actor(p.me), d.ID, encode(row.rules))
+		if row.ok && err != nil {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		if !row.ok && controlplane.CodeOf(err) != controlplane.CodeInvalid {
+			t.Errorf("%s: %v", row.name, err)
+		}
+	}
 }
 
 func TestImmutableIsClearedWhereBytesChanged(t *testing.T) {

@@ -53,9 +53,6 @@ func (f *Folder) Has(name string) bool {
 	return false
 }
 
-// maxRuleFile is the most that a file of rules may have, in bytes.
-const maxRuleFile = 4 << 20
-
 // Scan walks dir without reading its files and checks names, links and limits.
 // Its errors name the offender and say what to do. .git, node_modules and .env
 // files are never part of a folder; other names that begin with a dot are left
@@ -213,15 +210,15 @@ func (w *walk) rule(name, real string, size int64) (taken bool, err error) {
 	default:
 		return false, nil
 	}
-	if size > maxRuleFile {
-		return true, fmt.Errorf("file %q has %d bytes; the most for rules is %d", name, size, maxRuleFile)
+	if size > site.MaxRuleFile {
+		return true, fmt.Errorf("file %q has %d bytes; the most for rules is %d", name, size, site.MaxRuleFile)
 	}
 	f, err := openFile(w.root, real)
 	if err != nil {
 		return true, fmt.Errorf("file %q: %w", name, cause(err))
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxRuleFile))
+	text, err := io.ReadAll(io.LimitReader(f, site.MaxRuleFile))
 	if err != nil {
 		return true, fmt.Errorf("file %q: %w", name, cause(err))
 	}

@@ -74,6 +74,9 @@ type Source struct {
 	BuiltAt    time.Time `json:"builtAt,omitzero"`
 }
 
+// MaxRuleFile is the most that each of them may have, in bytes.
+const MaxRuleFile = 4 << 20
+
 // RuleSources are the texts of the files in the root of a deployed folder that
 // steer how it is served. They are not served themselves.
 type RuleSources struct {
