@@ -104,10 +104,16 @@ describe('the domains of a project', () => {
     })
     await userEvent.click(await screen.findByRole('button', { name: 'Add domain' }))
     const dialog = screen.getByRole('dialog')
+    // Why a button can't be pressed is said in the dialog: what is outside lies beneath it.
+    await userEvent.hover(within(dialog).getByRole('button', { name: 'Add domain' }))
+    expect(await within(dialog).findByRole('tooltip')).toHaveTextContent('Give a domain first.')
+    await userEvent.unhover(within(dialog).getByRole('button', { name: 'Add domain' }))
     await userEvent.type(within(dialog).getByLabelText('Domain'), 'co.uk{enter}')
     expect(await within(dialog).findByRole('alert')).toHaveTextContent(message)
     expect(within(dialog).getByLabelText('Domain')).toHaveValue('co.uk')
     expect(within(dialog).getByLabelText('Domain')).toHaveAccessibleDescription(message)
+    await userEvent.click(within(dialog).getByRole('button', { name: 'Cancel' }))
+    expect(screen.getByRole('button', { name: 'Add domain' })).toHaveFocus()
   })
 
   it('are made primary', async () => {

@@ -1,7 +1,8 @@
 import { X } from 'lucide-react'
-import { useEffect, useId, useRef, type ReactNode } from 'react'
+import { useEffect, useId, useRef, useState, type ReactNode } from 'react'
 
 import { IconButton } from './Button'
+import { TooltipPlace } from './Tooltip'
 
 type DialogProps = {
   title: string
@@ -15,14 +16,23 @@ type DialogProps = {
 // policy would refuse. It is open for as long as it is rendered.
 export function Dialog({ title, onClose, children, footer }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null)
+  const [place, setPlace] = useState<HTMLElement | null>(null)
   const id = useId()
   useEffect(() => {
     const dialog = ref.current
-    dialog?.showModal()
-    // Into the first field, not onto the button that closes it.
+    const before = document.activeElement
+    setPlace(dialog)
+    // Into the first field, not onto the button that closes it, nor by way of it.
     const field = dialog?.querySelector<HTMLElement>('input:not([tabindex]), textarea, select')
-    ;(field ?? dialog)?.focus()
-    return () => dialog?.close()
+    const first = field ?? dialog
+    if (first) first.autofocus = true
+    dialog?.showModal()
+    first?.focus()
+    return () => {
+      dialog?.close()
+      // It is out of the document by now, and gives the focus back no more.
+      if (before instanceof HTMLElement) before.focus()
+    }
   }, [])
   return (
     <dialog
@@ -42,20 +52,22 @@ export function Dialog({ title, onClose, children, footer }: DialogProps) {
       }}
       className="m-auto max-h-[calc(100dvh-2rem)] w-full max-w-lg animate-appear overflow-hidden rounded-lg border border-line-strong bg-raised p-0 text-ink outline-none max-sm:w-[calc(100%-2rem)]"
     >
-      <div className="flex max-h-[calc(100dvh-2rem)] flex-col">
-        <header className="flex items-center justify-between gap-4 border-b border-line py-2.5 pr-3 pl-5">
-          <h2 id={id} className="text-lg font-semibold">
-            {title}
-          </h2>
-          <IconButton label="Close" icon={<X size={16} aria-hidden />} onClick={onClose} />
-        </header>
-        <div className="flex flex-col gap-4 overflow-y-auto p-5">{children}</div>
-        {footer && (
-          <footer className="flex flex-wrap justify-end gap-2 border-t border-line bg-sunken px-5 py-3">
-            {footer}
-          </footer>
-        )}
-      </div>
+      <TooltipPlace value={place}>
+        <div className="flex max-h-[calc(100dvh-2rem)] flex-col">
+          <header className="flex items-center justify-between gap-4 border-b border-line py-2.5 pr-3 pl-5">
+            <h2 id={id} className="text-lg font-semibold">
+              {title}
+            </h2>
+            <IconButton label="Close" icon={<X size={16} aria-hidden />} onClick={onClose} />
+          </header>
+          <div className="flex flex-col gap-4 overflow-y-auto p-5">{children}</div>
+          {footer && (
+            <footer className="flex flex-wrap justify-end gap-2 border-t border-line bg-sunken px-5 py-3">
+              {footer}
+            </footer>
+          )}
+        </div>
+      </TooltipPlace>
     </dialog>
   )
 }
