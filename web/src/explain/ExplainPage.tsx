@@ -63,7 +63,7 @@ function Asking({ question, home, onAsk }: AskingProps) {
   }
   return (
     <>
-      <form className="grid gap-4 card p-5 sm:grid-cols-[1fr_7rem_9rem]" onSubmit={submit}>
+      <form className="grid gap-4 card p-5 sm:grid-cols-[7rem_9rem_1fr]" onSubmit={submit}>
         <TextField
           label="Address"
           name="url"
@@ -80,7 +80,7 @@ function Asking({ question, home, onAsk }: AskingProps) {
           error={errors.of.url}
           onChange={({ target }) => setForm({ ...form, url: target.value })}
         />
-        <div className="flex items-end max-sm:order-last">
+        <div className="order-last flex items-end justify-end">
           <Button
             type="submit"
             look="primary"
