@@ -34,6 +34,10 @@ type Permission struct {
 	// registered domain. Default: 5.
 	PerDomain int `json:"per_domain,omitempty"`
 
+	// How many certificates are issued in three hours. Default: 250; Let's Encrypt
+	// gives an account 300.
+	PerThreeHours int `json:"per_three_hours,omitempty"`
+
 	// How many certificates are issued in seven days for hosts below the base
 	// domain. Default: 40; Let's Encrypt gives a registered domain 50.
 	PerWeek int `json:"per_week,omitempty"`
@@ -59,7 +63,7 @@ func (Permission) CaddyModule() caddy.ModuleInfo {
 // Provision checks the limits and finds the app's edge.
 func (p *Permission) Provision(ctx caddy.Context) error {
 	for name, value := range map[string]int64{
-		"per_minute": int64(p.PerMinute), "per_domain": int64(p.PerDomain), "per_week": int64(p.PerWeek),
+		"per_minute": int64(p.PerMinute), "per_domain": int64(p.PerDomain), "per_three_hours": int64(p.PerThreeHours), "per_week": int64(p.PerWeek),
 		"previews_per_week": int64(p.PreviewsPerWeek), "retry": int64(p.Retry),
 	} {
 		if value < 0 {
@@ -104,7 +108,7 @@ func (p *Permission) rules(name string) (*edge.CertRules, error) {
 		return nil, err
 	}
 	rules := &edge.CertRules{Limits: edge.CertLimits{
-		PerMinute: p.PerMinute, PerDomain: p.PerDomain, PerWeek: p.PerWeek, PreviewsPerWeek: p.PreviewsPerWeek, Retry: time.Duration(p.Retry),
+		PerMinute: p.PerMinute, PerDomain: p.PerDomain, PerThreeHours: p.PerThreeHours, PerWeek: p.PerWeek, PreviewsPerWeek: p.PreviewsPerWeek, Retry: time.Duration(p.Retry),
 	}}
 	var issuers []certmagic.Issuer
 	policies := app.(*caddytls.TLS).Automation.Policies
@@ -193,6 +197,7 @@ func update(ctx context.Context, storage certmagic.Storage, change func([]byte) 
 //	permission mini_vercel {
 //	    per_minute        <count>
 //	    per_domain        <count>
+//	    per_three_hours   <count>
 //	    per_week          <count>
 //	    previews_per_week <count>
 //	    retry             <duration>
@@ -210,6 +215,8 @@ func (p *Permission) set(d *caddyfile.Dispenser, name, text string) error {
 		return setCount(d, name, text, &p.PerMinute)
 	case "per_domain":
 		return setCount(d, name, text, &p.PerDomain)
+	case "per_three_hours":
+		return setCount(d, name, text, &p.PerThreeHours)
 	case "per_week":
 		return setCount(d, name, text, &p.PerWeek)
 	case "previews_per_week":

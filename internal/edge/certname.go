@@ -125,6 +125,7 @@ const (
 	certWait                        // failed: asked for a short while ago, and not issued
 	certMinute                      // failed: the minute's issuances are used up
 	certDomain                      // failed: the minute's issuances for the registered domain are
+	certHours                       // failed: the issuances of three hours are
 	certWeek                        // failed: the week's issuances below the base domain are
 	certFailed                      // failed: bucket or storage could not be asked
 	certOutcomes
@@ -132,5 +133,5 @@ const (
 
 // String returns the outcome as it stands in metrics.
 func (o certOutcome) String() string {
-	return [...]string{"stored", "new", "bad_name", "no_site", "wildcard", "wait", "minute", "domain", "week", "failed"}[o]
+	return [...]string{"stored", "new", "bad_name", "no_site", "wildcard", "wait", "minute", "domain", "hours", "week", "failed"}[o]
 }

@@ -243,6 +243,7 @@ func TestALimitsBudgets(t *testing.T) {
 	}{
 		{"in all", edge.CertLimits{PerMinute: 3, PerDomain: 9}, func(i int) string { return fmt.Sprintf("www.site-%d.org", i) }, false, 3, "minute", time.Minute},
 		{"of one registered domain", edge.CertLimits{PerMinute: 9, PerDomain: 3}, func(i int) string { return fmt.Sprintf("s%d.example.co.uk", i) }, false, 3, "domain", time.Minute},
+		{"in three hours", edge.CertLimits{PerMinute: 9, PerDomain: 9, PerThreeHours: 3}, func(i int) string { return fmt.Sprintf("www.site-%d.org", i) }, false, 3, "hours", 3 * time.Hour},
 		{"below the base domain", edge.CertLimits{PerMinute: 9, PerDomain: 9, PerWeek: 3}, func(i int) string { return fmt.Sprintf("s%d.example.test", i) }, false, 3, "week", 7 * 24 * time.Hour},
 		{"previews", edge.CertLimits{PerMinute: 9, PerDomain: 9, PerWeek: 9, PreviewsPerWeek: 3}, func(i int) string { return fmt.Sprintf("s%d--site.example.test", i) }, true, 3, "week", 7 * 24 * time.Hour},
 		{"previews by default half", edge.CertLimits{PerMinute: 9, PerDomain: 9, PerWeek: 6}, func(i int) string { return fmt.Sprintf("s%d--site.example.test", i) }, true, 3, "week", 7 * 24 * time.Hour},

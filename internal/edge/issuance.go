@@ -17,6 +17,7 @@ import (
 type CertLimits struct {
 	PerMinute       int           // in all. Default 30
 	PerDomain       int           // a minute, for one registered domain. Default 5
+	PerThreeHours   int           // in all. Default 250; Let's Encrypt gives an account 300
 	PerWeek         int           // of hosts below the base domain. Default 40; Let's Encrypt gives a registered domain 50
 	PreviewsPerWeek int           // of these, previews: the rest is for production hosts. Default half of PerWeek
 	Retry           time.Duration // until a name is asked for again that did not get its certificate; doubles up to an hour. Default 1 minute
@@ -25,6 +26,7 @@ type CertLimits struct {
 func (l CertLimits) complete() CertLimits {
 	orDefault(&l.PerMinute, 30)
 	orDefault(&l.PerDomain, 5)
+	orDefault(&l.PerThreeHours, 250)
 	orDefault(&l.PerWeek, 40)
 	orDefault(&l.PreviewsPerWeek, l.PerWeek/2)
 	orDefault(&l.Retry, time.Minute)
@@ -33,6 +35,7 @@ func (l CertLimits) complete() CertLimits {
 
 const (
 	week         = 7 * 24 * time.Hour
+	threeHours   = 3 * time.Hour
 	maxCertRetry = time.Hour
 	// updateTime is how long a handshake waits for the shared record.
 	updateTime = 10 * time.Second
@@ -71,6 +74,7 @@ func (u *usedUp) Error() string {
 const (
 	budgetMinute   = "a minute"
 	budgetDomain   = "a minute for "
+	budgetHours    = "in three hours"
 	budgetWeek     = "a week below the base domain"
 	budgetPreviews = "a week for previews below the base domain"
 )
@@ -81,7 +85,7 @@ const (
 // and counts from now. changed says that the record is to be stored.
 func (r *issuances) take(h certHost, now time.Time, l CertLimits) (changed bool, over *usedUp) {
 	changed = r.forget(now)
-	var minute, domain, weekly, previews []time.Time
+	var minute, domain, hours, weekly, previews []time.Time
 	for _, i := range r.Issuances {
 		young := now.Sub(i.At) < time.Minute
 		if i.Name == h.name {
@@ -95,6 +99,9 @@ func (r *issuances) take(h certHost, now time.Time, l CertLimits) (changed bool,
 		}
 		if young && i.Registered == h.registered {
 			domain = append(domain, i.At)
+		}
+		if now.Sub(i.At) < threeHours {
+			hours = append(hours, i.At)
 		}
 		if i.Below {
 			weekly = append(weekly, i.At)
@@ -111,6 +118,7 @@ func (r *issuances) take(h certHost, now time.Time, l CertLimits) (changed bool,
 	}{
 		{usedUp{outcome: certMinute, budget: budgetMinute, limit: l.PerMinute}, true, minute, time.Minute},
 		{usedUp{outcome: certDomain, budget: budgetDomain + h.registered, limit: l.PerDomain}, true, domain, time.Minute},
+		{usedUp{outcome: certHours, budget: budgetHours, limit: l.PerThreeHours}, true, hours, threeHours},
 		{usedUp{outcome: certWeek, budget: budgetWeek, limit: l.PerWeek}, h.below, weekly, week},
 		{usedUp{outcome: certWeek, budget: budgetPreviews, limit: l.PreviewsPerWeek}, h.below && h.preview, previews, week},
 	}
@@ -135,7 +143,7 @@ func (r *issuances) forget(now time.Time) (corrected bool) {
 		if i.At.After(now) {
 			i.At, corrected = now, true
 		}
-		if age := now.Sub(i.At); age < time.Minute || i.Below && age < week {
+		if age := now.Sub(i.At); age < threeHours || i.Below && age < week {
 			kept = append(kept, i)
 		}
 	}
@@ -236,11 +244,11 @@ func (i *issuing) known(h certHost, now time.Time) (certOutcome, error) {
 	if a, ok := i.tried.Peek(h.name); ok && now.Before(a.until) {
 		return certWait, fmt.Errorf("%s did not get its certificate; it is asked for again from %s on", h.name, a.until.UTC().Format(time.RFC3339))
 	}
-	budgets := []string{budgetMinute, budgetDomain + h.registered, budgetWeek, budgetPreviews}
+	budgets := []string{budgetMinute, budgetDomain + h.registered, budgetHours, budgetWeek, budgetPreviews}
 	if !h.below {
-		budgets = budgets[:2]
-	} else if !h.preview {
 		budgets = budgets[:3]
+	} else if !h.preview {
+		budgets = budgets[:4]
 	}
 	for _, b := range budgets {
 		if r, ok := i.refused.Get(b); ok && now.Before(r.until) && now.Sub(r.at) < refusalTime {
