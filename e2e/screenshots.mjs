@@ -11,7 +11,7 @@ const root = resolve(fileURLToPath(import.meta.url), '../..')
 const binary = join(root, 'bin/mini-vercel')
 const images = process.env.IMAGES || join(root, 'docs/images')
 const work = mkdtempSync(join(tmpdir(), 'mini-vercel-pictures-'))
-const env = { ...process.env, XDG_CONFIG_HOME: join(work, 'config'), METRICS_ADDR: 'off' }
+const env = { ...process.env, XDG_CONFIG_HOME: join(work, 'config'), METRICS_ADDR: 'off', EDGE_HTTPS_PORT: '0' }
 mkdirSync(images, { recursive: true })
 
 const up = spawn(binary, ['up', '--data', join(work, 'data'), '--port', '0', '--edge-port', '0'], { env })

@@ -424,7 +424,7 @@ func TestWrongUseIsCode2(t *testing.T) {
 		"one that is alike":           {[]string{"domain"}, "domains"},
 		"an unknown subcommand":       {[]string{"access", "nope"}, "see `mini-vercel access --help`"},
 		"rollback of what":            {[]string{"rollback"}, "--project"},
-		"promote of nothing":          {[]string{"promote"}, "--help"},
+		"promote of nothing":          {[]string{"promote"}, "0 arguments are too few or too many: use it as `mini-vercel promote DEPLOYMENT`; see `mini-vercel promote --help`"},
 		"a flag without its value":    {[]string{"list", "--limit"}, "limit"},
 		"a limit that is none":        {[]string{"list", "--limit", "0"}, "--limit"},
 		"two ways to sign in":         {[]string{"login", "--token-stdin", "--email", "a@b.c"}, "not both"},

@@ -28,7 +28,12 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		check = cobra.NoArgs
 	}
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
+		err := check(cmd, args)
+		if err != nil && strings.HasPrefix(err.Error(), "accepts ") { // cobra counts; a person wants names
+			use := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+			err = fmt.Errorf("%d arguments are too few or too many: use it as `%s`", len(args), use)
+		}
+		if err != nil {
 			return usagef("%w; see `%s --help`", err, cmd.CommandPath())
 		}
 		return nil
