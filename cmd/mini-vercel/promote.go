@@ -108,7 +108,6 @@ func (c *connection) previous(ctx context.Context, project string) (*controlplan
 }
 
 func promote(cmd *cobra.Command, conn *connection, d *controlplane.Deployment, noGrace, yes, asJSON bool) error {
-	start := time.Now()
 	short := d.ID[:site.HostIDLength]
 	if !yes && isTerminal(cmd.InOrStdin()) {
 		ok, err := confirm(cmd, fmt.Sprintf("Give production to %s, made %s?", short, age(d.CreatedAt)))
@@ -119,7 +118,7 @@ func promote(cmd *cobra.Command, conn *connection, d *controlplane.Deployment, n
 			return errors.New("nothing was changed")
 		}
 	}
-	ctx := cmd.Context()
+	ctx, start := cmd.Context(), time.Now()
 	var promoted controlplane.Deployment
 	if err := conn.post(ctx, "/deployments/"+d.ID+"/promote", map[string]bool{"noGrace": noGrace}, &promoted); err != nil {
 		return err
