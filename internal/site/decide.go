@@ -68,6 +68,10 @@ func (m *Manifest) Decide(q *Request) Decision {
 	d.Headers = m.headers.matching(&match, q.Host, q.Path)
 	if d.rule = m.redirects.find(&match, q.Path); d.rule >= 0 {
 		rule := &m.redirects.rules[d.rule]
+		if rule.to.filled(match.captures[:]) > maxFilledTarget {
+			d.Outcome, d.Status = Malformed, http.StatusBadRequest
+			return d
+		}
 		if rule.status != http.StatusOK {
 			d.Outcome, d.Status, d.Location = Redirected, int(rule.status), rule.location(match.captures[:], q.Query)
 			return d
@@ -83,6 +87,11 @@ func (m *Manifest) Decide(q *Request) Decision {
 	d.miss(&match)
 	return d
 }
+
+// maxFilledTarget is how long a rule's target may become, in bytes before
+// anything is encoded: a rule that names what it matched a hundred times makes a
+// large answer of a small request.
+const maxFilledTarget = 2 * MaxTargetLength
 
 // rewrite takes over a rule's path. It reports false where that can't be meant.
 func (d *Decision) rewrite(rule *redirect, captures []string) bool {

@@ -149,3 +149,15 @@ func TestPlaceholdersOfTheRuleThatDecided(t *testing.T) {
 		}
 	}
 }
+
+func TestATargetIsNotLongerThanAnAddressCanBe(t *testing.T) {
+	m := decideManifest(t, RuleSources{Redirects: "/many/* /" + strings.Repeat(":splat", 100) + "\n/once/* /:splat\n"}, "")
+	short, long := strings.Repeat("a", maxFilledTarget/100-1), strings.Repeat("a", maxFilledTarget/100+1)
+	most := strings.Repeat("a", MaxTargetLength-len("/once/"))
+	for path, want := range map[string]Outcome{"/many/" + short: Redirected, "/many/" + long: Malformed, "/once/" + most: Redirected} {
+		d := m.Decide(&Request{Method: "GET", Path: path})
+		if d.Outcome != want || len(d.Location) > maxFilledTarget+1 {
+			t.Errorf("%d bytes of path: outcome %v, %d bytes of Location", len(path), d.Outcome, len(d.Location))
+		}
+	}
+}
