@@ -78,7 +78,10 @@ func (s *Service) purgeProjects(ctx context.Context) error {
 	})
 	errs := []error{err}
 	for _, id := range ids {
-		errs = append(errs, s.purge(ctx, id))
+		// One that another sweeper has just purged is no failure.
+		if err := s.purge(ctx, id); CodeOf(err) != CodeNotFound {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

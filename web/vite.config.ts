@@ -7,7 +7,7 @@ const api = process.env.MINI_VERCEL_URL ?? 'http://127.0.0.1:9000'
 
 // What the control plane answers at its root, beside /dashboard/.
 const apiPaths =
-  '^/(auth|projects|deployments|deploy|detect|events|tokens|invitations|system|blobs|health|ready|openapi.json|docs)(/|\\?|$)'
+  '^/(auth|projects|deployments|deploy|detect|events|explain|tokens|invitations|system|blobs|health|ready|openapi.json|docs)(/|\\?|$)'
 
 export default defineConfig({
   base: '/dashboard/',
@@ -36,5 +36,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/testing/setup.ts'],
     restoreMocks: true,
+    // A busy machine is no failure; what hangs still ends.
+    testTimeout: 30_000,
   },
 })
