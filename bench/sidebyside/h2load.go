@@ -29,7 +29,7 @@ func (b *bench) h2loadScene(name string, f file) scene {
 	}
 }
 
-// halfLoadScene asks every server for half of what Caddy's file_server can
+// halfLoadScene asks every server for half of what Caddy's file_server alone can
 // take: how long does a request take when there is room?
 func (b *bench) halfLoadScene(name string, f file) scene {
 	perConnection := 0.0
@@ -43,7 +43,7 @@ func (b *bench) halfLoadScene(name string, f file) scene {
 		load: func(ctx context.Context, s server) (sample, error) {
 			if perConnection == 0 {
 				for _, peer := range b.servers {
-					if peer.name == fileName {
+					if peer.name == bareName {
 						most, err := full.load(ctx, peer)
 						if err != nil {
 							return sample{}, err

@@ -26,7 +26,8 @@ import (
 const (
 	edgeName    = "this edge"
 	trivialName = "trivial handler in Caddy"
-	fileName    = "Caddy file_server"
+	fileName    = "caddy file-server"
+	bareName    = "file_server alone"
 	netHTTPName = "net/http alone"
 	nginxName   = "nginx"
 	// wideName is this edge with room for every host of the scenes with many.
@@ -64,7 +65,8 @@ func (b *bench) start(ctx context.Context) error {
 	}{
 		{edgeName, edgeHandler, edgeApp(map[string]any{"state_dir": filepath.Join(b.dir, "state")}), edgePath, tuned},
 		{trivialName, map[string]any{"handler": "bench_trivial", "files": files}, nil, onDisk, tuned},
-		{fileName, map[string]any{"handler": "file_server", "root": b.site()}, nil, onDisk, nil},
+		{fileName, nil, nil, onDisk, nil},
+		{bareName, map[string]any{"handler": "file_server", "root": b.site()}, nil, onDisk, tuned},
 		// Every host is asked for at once there, and none was ever asked for before.
 		{wideName, edgeHandler, edgeApp(map[string]any{"state_dir": filepath.Join(b.dir, "wide-state"), "unknown_hosts_per_second": manyHosts}), edgePath, tuned},
 		// Hardly anything stays in memory there.
@@ -78,7 +80,11 @@ func (b *bench) start(ctx context.Context) error {
 		if peer.name == edgeName && b.profile != "" {
 			env = append(slices.Clip(env), profileVariable+"="+b.profile)
 		}
-		if err := b.spawnSelf("serve-caddy", strings.ReplaceAll(peer.name, " ", "-"), b.caddyConfig(s, peer.handler, peer.apps), env...); err != nil {
+		config := b.caddyConfig(s, peer.handler, peer.apps)
+		if peer.name == fileName {
+			config = b.fileServerConfig(s)
+		}
+		if err := b.spawnSelf("serve-caddy", strings.ReplaceAll(peer.name, " ", "-"), config, env...); err != nil {
 			return err
 		}
 		switch peer.name {
@@ -135,12 +141,29 @@ func (b *bench) refusal(ctx context.Context, edge server) (prepared, error) {
 	})
 }
 
+// fileServerConfig is what the command `caddy file-server` makes, on two ports:
+// contents are encoded for those who ask, and the protocols are the usual ones.
+func (b *bench) fileServerConfig(s server) map[string]any {
+	config := b.caddyConfig(s, nil, nil)
+	for _, one := range config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any) {
+		server := one.(map[string]any)
+		delete(server, "protocols")
+		server["routes"] = []any{map[string]any{"handle": []any{
+			map[string]any{"handler": "encode", "encodings": map[string]any{"zstd": map[string]any{}, "gzip": map[string]any{}}, "prefer": []string{"zstd", "gzip"}},
+			map[string]any{"handler": "file_server", "root": b.site()},
+		}}}
+	}
+	return config
+}
+
 // caddyConfig is one handler on two ports: HTTP, and HTTPS with HTTP/2 and 3.
+// h2c is on as `mini-vercel edge` has it: without it Caddy looks into each
+// connection for the preface of HTTP/2.
 func (b *bench) caddyConfig(s server, handler, apps map[string]any) map[string]any {
 	routes := []any{map[string]any{"handle": []any{handler}}}
 	all := map[string]any{
 		"http": map[string]any{"servers": map[string]any{
-			"http":  map[string]any{"listen": []string{s.http}, "routes": routes, "automatic_https": map[string]any{"disable": true}, "protocols": []string{"h1"}},
+			"http":  map[string]any{"listen": []string{s.http}, "routes": routes, "automatic_https": map[string]any{"disable": true}, "protocols": []string{"h1", "h2c"}},
 			"https": map[string]any{"listen": []string{s.https}, "routes": routes, "automatic_https": map[string]any{"disable": true}, "tls_connection_policies": []any{map[string]any{}}},
 		}},
 		"tls": map[string]any{"certificates": map[string]any{"load_files": []any{map[string]any{"certificate": b.certificate(), "key": b.key()}}}},

@@ -94,7 +94,6 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 	if known && !down && epoch == r.epoch.Load() {
 		return nil, ResultNegative, errNoRoute
 	}
-	name = strings.Clone(name) // not to hold a whole request in memory
 	likely := r.likely(name)
 	if !likely && !r.budget.AllowN(r.now(), 1) {
 		if known && !down {
@@ -102,6 +101,7 @@ func (r *resolver) lookUp(ctx context.Context, name string) (*host, Result, erro
 		}
 		return nil, ResultError, errBusy
 	}
+	name = strings.Clone(name) // not to hold a whole request in memory
 	l, err := r.flights.do(ctx, name, func() (loaded[*host], error) { return r.load(name, likely) })
 	if errors.Is(err, errNoRoute) {
 		return nil, ResultNegative, err
