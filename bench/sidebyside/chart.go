@@ -6,7 +6,10 @@ import (
 	"strings"
 )
 
-// chart draws the hot scenes as bars: each server's rate as a share of the
+// chartedFile is the one whose scenes at full load are drawn.
+const chartedFile = "10 KiB"
+
+// chart draws scenes as bars: each server's rate as a share of the
 // fastest in its scene. It is readable on light and on dark.
 func chart(results []result) string {
 	const (
@@ -16,7 +19,7 @@ func chart(results []result) string {
 	var body strings.Builder
 	y := 0
 	for _, r := range results {
-		if !r.Hot {
+		if !r.Charted {
 			continue
 		}
 		y += head

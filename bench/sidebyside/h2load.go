@@ -23,7 +23,7 @@ func (b *bench) h2loadScene(name string, f file) scene {
 			"--connect-to="+s.https, "--log-file="+b.requestLog(), "https://"+siteHost+s.path(f))
 	}
 	return scene{
-		name: name, hot: true, servers: b.speaking("h2"),
+		name: name, charted: f.name == chartedFile, servers: b.speaking("h2"),
 		load:    func(ctx context.Context, s server) (sample, error) { return b.h2load(ctx, command(s)) },
 		command: func(s server) string { return quoted(command(s)) },
 	}

@@ -55,7 +55,7 @@ func main() {
 	flag.IntVar(&o.clientCore, "client-core", 1, "core that the client runs on")
 	flag.StringVar(&o.only, "only", "", "measure the scenes whose names contain this: \"h1\", \"10 KiB\", \"cold\"")
 	flag.StringVar(&o.json, "json", "", "write all samples to this file")
-	flag.StringVar(&o.svg, "svg", "", "draw a chart of the hot scenes into this file")
+	flag.StringVar(&o.svg, "svg", "", "draw a chart of a page at full load into this file")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of this edge to this file")
 	flag.BoolVar(&o.verbose, "v", false, "show what the servers write")
 	flag.Parse()

@@ -84,7 +84,7 @@ func TestMedian(t *testing.T) {
 
 // some is a scene of two servers, in which the rounds' ratios are 3, 2.5 and 20.
 func some() []result {
-	return []result{{Scene: "h1, page <1>", Hot: true, Servers: []serverResult{
+	return []result{{Scene: "h1, page <1>", Charted: true, Servers: []serverResult{
 		{"this edge", []sample{{PerSecond: 300}, {PerSecond: 100}, {PerSecond: 200}}},
 		{"other", []sample{{PerSecond: 100}, {PerSecond: 40}, {PerSecond: 10}}},
 	}}}

@@ -11,7 +11,7 @@ import (
 // scene is one row of questions: a load, put to several servers in turn.
 type scene struct {
 	name    string
-	hot     bool // in the chart
+	charted bool
 	servers []server
 	load    func(context.Context, server) (sample, error)
 	command func(server) string
@@ -27,7 +27,7 @@ type sample struct {
 // result is what a scene gave: a sample a round for each server, in its order.
 type result struct {
 	Scene   string         `json:"scene"`
-	Hot     bool           `json:"hot"`
+	Charted bool           `json:"charted"`
 	Servers []serverResult `json:"servers"`
 }
 
@@ -71,7 +71,7 @@ func (b *bench) speaking(protocol string) (some []server) {
 // play measures a scene: every server in every round, so that what else the
 // machine does in one round weighs on all.
 func (b *bench) play(ctx context.Context, s scene) (result, error) {
-	r := result{Scene: s.name, Hot: s.hot}
+	r := result{Scene: s.name, Charted: s.charted}
 	for _, server := range s.servers {
 		r.Servers = append(r.Servers, serverResult{Server: server.name})
 	}
