@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -178,8 +179,23 @@ func tuneGarbageCollection(s *Settings) {
 		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(max(1<<30, 4*int64(s.EdgeMemory)<<20))
+		container, err := memlimit.FromCgroup()
+		if err != nil {
+			container = 0 // no control group says how much there is
+		}
+		debug.SetMemoryLimit(memoryLimit(s.EdgeMemory, container))
 	}
+}
+
+// memoryLimit is from how many bytes on the collector works harder: room for
+// four times the cache, but never more than nine tenths of what the container
+// has, where that is known (0: it is not).
+func memoryLimit(cacheMiB int, container uint64) int64 {
+	limit := max(1<<30, 4*int64(cacheMiB)<<20)
+	if container > 0 && container < 1<<62 {
+		limit = min(limit, int64(container/10*9))
+	}
+	return limit
 }
 
 // serveMetrics answers /metrics on a listener of its own; nil where it is off.
