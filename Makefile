@@ -9,6 +9,9 @@ S3       := $(TOOLS)/versitygw
 S3_VERSION := v1.8.0
 ACME     := $(TOOLS)/pebble $(TOOLS)/pebble-challtestsrv
 ACME_VERSION := v2.10.1
+KAFKA    := $(CACHE)/kafka/.complete
+ECS      := $(CACHE)/moto/.complete
+ECS_VERSION := 5.2.5
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X github.com/mini-vercel/mini-vercel/internal/edge.linkedVersion=$(VERSION)
 WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
@@ -16,7 +19,7 @@ WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | gr
 export PATH := $(TOOLS):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build web test test-go test-web e2e lint gen verify bench screenshots tools fuzz clean
+.PHONY: help run build web test test-go test-web e2e lint gen verify bench screenshots tools engines fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,13 +42,13 @@ web/dist/index.html: web/node_modules/.package-lock.json $(WEB_FILES)
 
 test: tools lint test-go test-web e2e ## everything: lint, Go with -race, dashboard, the whole system
 
-test-go: web/dist/index.html $(S3) $(ACME) ## Go tests, with the race detector
+test-go: web/dist/index.html engines ## Go tests, with the race detector
 	go test -race -timeout 15m ./...
 
 test-web: web/node_modules/.package-lock.json ## the dashboard's unit tests
 	cd web && npm test
 
-e2e: build $(S3) e2e/node_modules/.package-lock.json ## the whole system: real builds, kill -9, a browser
+e2e: build engines e2e/node_modules/.package-lock.json ## the whole system: real builds, kill -9, a browser
 	go test -tags e2e -count=1 -timeout 15m ./e2e/...
 
 lint: $(LINT) web/node_modules/.package-lock.json ## import rules, vet, formatting, types
@@ -64,6 +67,20 @@ $(S3): # an S3 service for the tests of the bucket
 $(ACME): # a CA for the tests of certificates, and its DNS server
 	@mkdir -p $(TOOLS)
 	GOFLAGS= GOBIN=$(TOOLS) go install github.com/letsencrypt/pebble/v2/cmd/$(@F)@$(ACME_VERSION)
+
+# A Kafka broker; where there is no Maven its tests say so and are skipped.
+$(KAFKA): .ci/kafka/pom.xml
+	rm -rf $(@D)
+	@if command -v mvn >/dev/null; then \
+	  mvn -q -B -ntp -f $< dependency:copy-dependencies -DoutputDirectory=$(@D) -DincludeScope=runtime && touch $@; \
+	else echo "not installed, the tests that need Kafka are skipped: maven"; fi
+
+# AWS's wire protocol for ECS, and the linter of CloudFormation templates.
+$(ECS):
+	rm -rf $(@D)
+	@if python3 -m venv $(@D); then \
+	  $(@D)/bin/pip -q --disable-pip-version-check install 'moto[ecs,server]==$(ECS_VERSION)' && touch $@; \
+	else echo "not installed, the tests that need ECS are skipped: python3-venv"; fi
 
 gen: ## regenerate what is generated: the OpenAPI document, the dashboard's types
 	go generate ./...
@@ -85,8 +102,10 @@ fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 	  done; \
 	done
 
-tools: $(S3) $(ACME) ## install what the tests need and is missing (Debian, as root)
+tools: ## install what the tests need and is missing (Debian, as root)
 	@sh .ci/tools
+
+engines: $(S3) $(ACME) $(KAFKA) $(ECS) # the servers that tests start and that Debian does not have
 
 clean: ## remove what was built (not ./data)
 	rm -rf bin .cache web/dist/assets web/dist/index.html web/node_modules
