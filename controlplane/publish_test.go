@@ -466,3 +466,44 @@ func anotherPublisher(t *testing.T, options ...option) {
 		return r.Deployment == d.ID && r.Generation > newer.Generation
 	})
 }
+
+// TestNoRouteGoesBeforeItsProjectsRecord has more to publish than one round takes:
+// the record says who may see the routes.
+func TestNoRouteGoesBeforeItsProjectsRecord(t *testing.T) {
+	var mu sync.Mutex
+	records, early, routes := map[string]bool{}, 0, 0
+	owners := map[string]string{}
+	p := newPlane(t, func(p *plane) {
+		p.bucket = &watchedBucket{p.raw, func(key string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if host, ok := strings.CutPrefix(key, site.RoutesPrefix); ok {
+				if routes++; !records[owners[host]] {
+					early++
+				}
+			} else if id, ok := strings.CutSuffix(strings.TrimPrefix(key, "projects/"), "/project"); ok {
+				records[id] = true
+			}
+		}}
+	})
+	const projects = 510 // a round takes 500
+	for n := range projects {
+		name := fmt.Sprintf("repo-%d", n)
+		owners[name+".example.test"] = p.project(name).ID
+	}
+	// In an order of its own for hosts and for projects.
+	if err := p.store.Update(t.Context(), func(tx controlplane.Tx) error { return tx.MarkAllDirty() }); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	eventually(t, "every route is published", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return routes >= projects
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if early > 0 {
+		t.Errorf("%d routes went before the record of their project", early)
+	}
+}

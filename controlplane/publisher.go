@@ -53,7 +53,10 @@ func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
 		if hosts, err = tx.DirtyHosts(publishBatch); err != nil {
 			return err
 		}
-		projects, err = tx.DirtyProjects(publishBatch)
+		if projects, err = tx.DirtyProjects(publishBatch); err != nil || len(projects) < publishBatch {
+			return err
+		}
+		hosts, err = withoutEarlier(tx, hosts, projects)
 		return err
 	})
 	if err != nil || len(hosts)+len(projects) == 0 {
@@ -126,6 +129,28 @@ func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*
 		}
 	})
 	return round
+}
+
+// withoutEarlier leaves out hosts whose project's record waits for a later round.
+func withoutEarlier(tx Tx, hosts []*HostRow, projects []*ProjectRow) ([]*HostRow, error) {
+	now := map[string]bool{}
+	for _, p := range projects {
+		now[p.ID] = true
+	}
+	var out []*HostRow
+	for _, h := range hosts {
+		if !now[h.ProjectID] {
+			p, err := tx.Project(h.ProjectID)
+			if err != nil && CodeOf(err) != CodeNotFound { // a tombstone outlives its project
+				return nil, err
+			}
+			if p != nil && p.Generation > p.Published {
+				continue
+			}
+		}
+		out = append(out, h)
+	}
+	return out, nil
 }
 
 // hold takes the publisher's lease or prolongs it.

@@ -2,10 +2,10 @@ package blob
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -17,9 +17,9 @@ type Uploads struct {
 	signer signer
 	log    *slog.Logger
 
-	mu      sync.Mutex
-	known   bool // the service has been tried
-	relayed bool // it can't be trusted
+	trying  chan struct{} // holds one element while somebody tries the service
+	known   bool          // the service has been tried; for who holds trying
+	relayed bool          // it can't be trusted; likewise
 }
 
 // Service is a bucket whose signed URLs lead to somebody else.
@@ -34,7 +34,7 @@ var _ Store = (*Uploads)(nil)
 // NewUploads makes the upload URLs of a service. The key signs those that lead
 // to the handler.
 func NewUploads(service Service, signingKey []byte, log *slog.Logger) *Uploads {
-	return &Uploads{Service: service, signer: signer{signingKey, time.Now}, log: log}
+	return &Uploads{Service: service, signer: signer{signingKey, time.Now}, log: log, trying: make(chan struct{}, 1)}
 }
 
 // SignPut returns a URL of the service, or one relative to where the handler is
@@ -53,8 +53,12 @@ func (u *Uploads) SignPut(ctx context.Context, key string, size int64, sha256 [3
 // Try finds out, once, whether uploads must be relayed. After an error it is
 // tried again.
 func (u *Uploads) Try(ctx context.Context) (relayed bool, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	select {
+	case u.trying <- struct{}{}:
+		defer func() { <-u.trying }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("wait until uploads to %s are tried: %w", u.Identity(), ctx.Err())
+	}
 	if u.known {
 		return u.relayed, nil
 	}

@@ -213,3 +213,35 @@ func TestAllowUploads(t *testing.T) {
 		t.Error(rule)
 	}
 }
+
+// silent is a service that does not answer a try until it is let go.
+type silent struct {
+	*blob.S3
+	asked, release chan struct{}
+}
+
+func (s silent) ChecksUploads(context.Context) (bool, error) {
+	close(s.asked)
+	<-s.release
+	return true, nil
+}
+
+func TestNobodyWaitsForATryBeyondHisOwnTime(t *testing.T) {
+	s := silent{openS3(t, blobtest.StartS3(t).NewBucket(t)), make(chan struct{}), make(chan struct{})}
+	u := blob.NewUploads(s, []byte("a key for tests"), slog.New(slog.DiscardHandler))
+	first := make(chan error, 1)
+	go func() {
+		_, err := u.Try(t.Context())
+		first <- err
+	}()
+	<-s.asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := u.SignPut(ctx, "object", 1, [32]byte{}, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("while another tries: %v", err)
+	}
+	close(s.release)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}

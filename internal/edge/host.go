@@ -15,6 +15,7 @@ type host struct {
 	route held[site.Route]
 	view  atomic.Pointer[hostView]
 	used  atomic.Uint32 // the edge's minute of the last request
+	gone  atomic.Bool   // an operator had it dropped: what is read for it now is not kept
 
 	turning sync.Mutex
 	next    atomic.Pointer[site.Route] // will be shown in a moment

@@ -135,6 +135,7 @@ func (e *Edge) Drop(host string) error {
 		return nil
 	}
 	r.hosts.remove(name)
+	h.gone.Store(true)
 	v := h.view.Load()
 	if v.project != nil {
 		// Other hosts have the same record, so it is not dropped.

@@ -161,7 +161,11 @@ func (h *host) refresh(ctx context.Context, r *resolver) error {
 		return err
 	}
 	r.turn(h, route, p)
-	r.keep(h.route.key, route)
+	r.table.Lock()
+	defer r.table.Unlock()
+	if !h.gone.Load() {
+		r.keep(h.route.key, route)
+	}
 	return nil
 }
 
