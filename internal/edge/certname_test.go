@@ -299,6 +299,40 @@ func TestALimitsBudgets(t *testing.T) {
 	}
 }
 
+// TestEveryOrderCountsOnceACertificate asks for a name that never gets its
+// certificate: the CA counts each of its orders, but no certificate was issued.
+func TestEveryOrderCountsOnceACertificate(t *testing.T) {
+	b := newBucket(t)
+	b.deploy("d1", site.Meta{}, nil)
+	host := func(i int) string { return fmt.Sprintf("s%d.example.test", i) }
+	for i := range 3 {
+		b.route(site.Route{Host: host(i), Deployment: "d1"})
+	}
+	now, store := newClock(), &certStore{}
+	limits := edge.CertLimits{PerMinute: 9, PerDomain: 9, PerThreeHours: 3, PerWeek: 2}
+	ask := func(name string) error {
+		// Another edge each time: none waits because it has tried.
+		return newEdge(t, b, now.option).Certificate(context.Background(), name, store.rules(limits))
+	}
+	for range 2 {
+		if err := ask(host(0)); err != nil {
+			t.Fatal(err)
+		}
+		now.pass(time.Minute)
+	}
+	if err := ask(host(1)); err != nil {
+		t.Fatalf("one name tried twice counts twice in the week: %v", err)
+	}
+	now.pass(time.Minute)
+	if err := ask(host(0)); err == nil || !strings.Contains(err.Error(), "in three hours") {
+		t.Errorf("the fourth order of three: %v", err)
+	}
+	now.pass(3 * time.Hour)
+	if err := ask(host(2)); err == nil || !strings.Contains(err.Error(), "a week") {
+		t.Errorf("the third name of two: %v", err)
+	}
+}
+
 func TestPreviewsLeaveRoomForProduction(t *testing.T) {
 	b := newBucket(t)
 	b.deploy("d1", site.Meta{}, nil)

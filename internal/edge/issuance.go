@@ -81,8 +81,9 @@ const (
 
 // take enters a name, or says which budget has nothing left. One name within a
 // minute is one issuance, whichever edges ask: they wait for each other's. A
-// name from before did not get its certificate, or it would not be asked for,
-// and counts from now. changed says that the record is to be stored.
+// name from before did not get its certificate, or it would not be asked for:
+// that was an order all the same, but no certificate. changed says that the
+// record is to be stored.
 func (r *issuances) take(h certHost, now time.Time, l CertLimits) (changed bool, over *usedUp) {
 	changed = r.forget(now)
 	var minute, domain, hours, weekly, previews []time.Time
@@ -91,6 +92,9 @@ func (r *issuances) take(h certHost, now time.Time, l CertLimits) (changed bool,
 		if i.Name == h.name {
 			if young {
 				return changed, nil
+			}
+			if now.Sub(i.At) < threeHours {
+				hours = append(hours, i.At)
 			}
 			continue
 		}
@@ -129,7 +133,11 @@ func (r *issuances) take(h certHost, now time.Time, l CertLimits) (changed bool,
 			return changed, &b.usedUp
 		}
 	}
-	r.Issuances = slices.DeleteFunc(r.Issuances, func(i issuance) bool { return i.Name == h.name })
+	for i := range r.Issuances {
+		if earlier := &r.Issuances[i]; earlier.Name == h.name {
+			earlier.Below, earlier.Preview = false, false
+		}
+	}
 	r.Issuances = append(r.Issuances, issuance{h.name, h.registered, now, h.below, h.preview})
 	return true, nil
 }
