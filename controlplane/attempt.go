@@ -54,7 +54,7 @@ func (s *Service) AuthenticateAttempt(ctx context.Context, bearer string) (Actor
 func (s *Service) current(tx Tx, a *Attempt) error {
 	d, err := tx.Deployment(a.Deployment)
 	if err == nil {
-		a.Project, a.Detection = d.ProjectID, false
+		a.Project, a.Created, a.Detection = d.ProjectID, d.CreatedAt, false
 		if d.Status != StatusInProgress || d.Attempt != a.Number || d.Kind == KindFiles {
 			return errAttemptToken
 		}

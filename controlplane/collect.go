@@ -44,9 +44,9 @@ func (c *collection) later(at time.Time) {
 
 // removed deletes deployments that were removed long enough ago.
 func (c *collection) removed(ctx context.Context) error {
-	var ids, waiting []string
+	var logs, waiting []LogRef
 	err := c.s.store.View(ctx, func(tx Tx) (err error) {
-		if ids, err = tx.RemovedDeployments(c.project, c.now.Add(-freeAfter)); err != nil {
+		if logs, err = tx.RemovedDeployments(c.project, c.now.Add(-freeAfter)); err != nil {
 			return err
 		}
 		waiting, err = tx.RemovedDeployments(c.project, c.now)
@@ -55,12 +55,12 @@ func (c *collection) removed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(waiting) > len(ids) {
+	if len(waiting) > len(logs) {
 		c.later(c.now.Add(freeAfter))
 	}
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = site.ManifestKey(c.project, id)
+	ids, keys := make([]string, len(logs)), make([]string, len(logs))
+	for i, log := range logs {
+		ids[i], keys[i] = log.Deployment, site.ManifestKey(c.project, log.Deployment)
 		c.s.manifests.drop(keys[i])
 	}
 	if len(ids) == 0 {
@@ -69,7 +69,7 @@ func (c *collection) removed(ctx context.Context) error {
 	if err := c.s.bucket.Delete(ctx, keys...); err != nil {
 		return err
 	}
-	if err := c.s.logs.Delete(ctx, ids...); err != nil {
+	if err := c.s.logs.Delete(ctx, logs...); err != nil {
 		return err
 	}
 	return c.s.store.Update(ctx, func(tx Tx) error { return tx.DeleteDeployments(ids...) })

@@ -77,6 +77,9 @@ type Config struct {
 	// FailedRetention is how long failed and canceled deployments are listed.
 	// Default: 30 days; negative: for ever.
 	FailedRetention time.Duration
+	// LogRetention is how long logs are kept, counted in days from the one on
+	// which their deployment was created. Default: 30 days; negative: for ever.
+	LogRetention time.Duration
 
 	// DrainTime is how long Stop lets builders end by themselves before it
 	// kills them. Default: 2 s.
@@ -98,6 +101,7 @@ func (c Config) withDefaults() Config {
 	set(&c.PreviewRetention, 30*24*time.Hour)
 	set(&c.ProductionRetention, -1)
 	set(&c.FailedRetention, 30*24*time.Hour)
+	set(&c.LogRetention, 30*24*time.Hour)
 	set(&c.DrainTime, 2*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now

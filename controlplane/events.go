@@ -38,7 +38,7 @@ func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, e
 	defer meter.mu.Unlock()
 	// The lines first: a state is told when they can be read. Where they can't
 	// be kept the state counts all the same, and the builder sends them again.
-	lost := s.keepLines(ctx, meter, attempt.Deployment, attempt.Number, events)
+	lost := s.keepLines(ctx, meter, attempt.Log(), attempt.Number, events)
 	if lost == nil && linesOnly(events) && s.now().Sub(meter.heard) < heardEvery {
 		return s.isOver(ctx, attempt)
 	}

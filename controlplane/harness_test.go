@@ -54,7 +54,7 @@ type plane struct {
 	clock  *clock
 	config controlplane.Config
 	store  *store.Store
-	logs   *logs.Store
+	logs   *logs.SQLite
 	bucket blob.Store
 	raw    blob.Store
 	runner *fakeRunner
@@ -108,7 +108,7 @@ func (p *plane) open() {
 	if p.store, err = store.Open(ctx, filepath.Join(p.dir, "control.db")); err != nil {
 		p.t.Fatal(err)
 	}
-	if p.logs, err = logs.Open(ctx, filepath.Join(p.dir, "logs.db")); err != nil {
+	if p.logs, err = logs.OpenSQLite(ctx, filepath.Join(p.dir, "logs.db")); err != nil {
 		p.t.Fatal(err)
 	}
 	s, l := p.store, p.logs

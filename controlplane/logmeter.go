@@ -54,9 +54,9 @@ func (m *logMeters) drop(deployment string) {
 
 // keepLines keeps the lines of events: each once, none too long, and no more
 // than a deployment may have. The meter is locked.
-func (s *Service) keepLines(ctx context.Context, meter *logMeter, deployment string, attempt int, events []site.Event) error {
+func (s *Service) keepLines(ctx context.Context, meter *logMeter, log LogRef, attempt int, events []site.Event) error {
 	if !meter.known {
-		bytes, last, err := s.logs.Extent(ctx, deployment)
+		bytes, last, err := s.logs.Extent(ctx, log)
 		if err != nil {
 			return err
 		}
@@ -86,12 +86,12 @@ func (s *Service) keepLines(ctx context.Context, meter *logMeter, deployment str
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := s.logs.Append(ctx, deployment, lines); err != nil {
+	if err := s.logs.Append(ctx, LogBatch{log, lines}); err != nil {
 		return err
 	}
 	meter.bytes, meter.last, meter.full = bytes, last, full
 	s.metrics.lines.Add(float64(len(lines)))
-	s.lines.kept(deployment, lines)
+	s.lines.kept(log.Deployment, lines)
 	return nil
 }
 

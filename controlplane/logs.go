@@ -18,7 +18,8 @@ func (s *Service) Logs(ctx context.Context, p Principal, id string, q LogQuery) 
 	if err != nil {
 		return nil, "", err
 	}
-	if _, err := s.Deployment(ctx, p, id); err != nil {
+	d, err := s.Deployment(ctx, p, id)
+	if err != nil {
 		return nil, "", err
 	}
 	limit := q.Limit
@@ -26,7 +27,7 @@ func (s *Service) Logs(ctx context.Context, p Principal, id string, q LogQuery) 
 		limit = 1000
 	}
 	limit = min(limit, 5000)
-	if lines, err = s.logs.Lines(ctx, id, after, limit, q.Query); err != nil {
+	if lines, err = s.logs.Lines(ctx, d.Log(), after, limit, q.Query); err != nil {
 		return nil, "", err
 	}
 	if len(lines) == limit {
@@ -50,7 +51,7 @@ func (s *Service) FollowLogs(ctx context.Context, p Principal, id, after string)
 		s.lines.leave(watch)
 		return nil, err
 	}
-	f := &follower{s: s, p: p, id: id, cursor: cursor, out: make(chan LogEvent), watch: watch}
+	f := &follower{s: s, p: p, id: id, log: d.Log(), cursor: cursor, out: make(chan LogEvent), watch: watch}
 	run := func() {
 		defer close(f.out)
 		defer s.lines.leave(f.watch)
@@ -68,6 +69,7 @@ type follower struct {
 	s      *Service
 	p      Principal
 	id     string
+	log    LogRef
 	cursor Cursor
 	out    chan LogEvent
 	watch  *lineWatcher
@@ -125,7 +127,7 @@ func (f *follower) run(ctx context.Context, d *Deployment) {
 // history sends what the log store has behind the cursor.
 func (f *follower) history(ctx context.Context) bool {
 	for {
-		lines, err := f.s.logs.Lines(ctx, f.id, f.cursor, followPage, "")
+		lines, err := f.s.logs.Lines(ctx, f.log, f.cursor, followPage, "")
 		if err != nil {
 			if ctx.Err() == nil {
 				f.s.log.Error("can't read a log for its follower", "deployment", f.id, "error", err)

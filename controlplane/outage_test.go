@@ -123,11 +123,11 @@ type downLogs struct {
 	down atomic.Bool
 }
 
-func (l *downLogs) Append(ctx context.Context, deployment string, lines []controlplane.LogLine) error {
+func (l *downLogs) Append(ctx context.Context, batches ...controlplane.LogBatch) error {
 	if l.down.Load() {
 		return errDown
 	}
-	return l.LogStore.Append(ctx, deployment, lines)
+	return l.LogStore.Append(ctx, batches...)
 }
 
 func TestLogStoreThatIsDownFailsNoBuild(t *testing.T) {

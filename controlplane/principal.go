@@ -1,6 +1,9 @@
 package controlplane
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Scope is what a sign-in is good for. A wider scope includes the narrower.
 type Scope int
@@ -63,7 +66,8 @@ func (p Principal) Allows(needed Scope) error {
 type Attempt struct {
 	Deployment string // of a detection: its id
 	Number     int
-	Project    string // none for a detection
+	Project    string    // none for a detection
+	Created    time.Time // likewise; when the deployment was
 	Detection  bool
 }
 

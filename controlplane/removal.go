@@ -33,6 +33,7 @@ func (s *Service) DeleteDeployment(ctx context.Context, p Principal, id string) 
 		return err
 	}
 	defer unlock()
+	var log LogRef
 	err = s.update(ctx, func(tx Tx, n *notes) error {
 		d, project, err := ownDeployment(tx, p, id)
 		if err != nil {
@@ -41,13 +42,14 @@ func (s *Service) DeleteDeployment(ctx context.Context, p Principal, id string) 
 		if !d.Status.Ended() {
 			return Errorf(CodeConflict, "The deployment is still %s: cancel it first.", d.Status)
 		}
+		log = d.Log()
 		return s.remove(tx, n, project, d)
 	})
 	if err != nil {
 		return err
 	}
 	s.uploads.drop(id)
-	return s.logs.Delete(ctx, id)
+	return s.logs.Delete(ctx, log)
 }
 
 // remove takes a deployment off every host and out of every list.
@@ -174,7 +176,7 @@ func (s *Service) DeleteProject(ctx context.Context, p Principal, id string) err
 // stand in the bucket, and once more when no signed URL can bring anything back.
 func (s *Service) purge(ctx context.Context, id string) error {
 	var p *ProjectRow
-	var deployments []string
+	var logs []LogRef
 	published := true
 	err := s.store.View(ctx, func(tx Tx) (err error) {
 		if p, err = tx.Project(id); err != nil {
@@ -187,7 +189,7 @@ func (s *Service) purge(ctx context.Context, id string) error {
 		for _, h := range hosts {
 			published = published && h.Generation == h.Published
 		}
-		deployments, err = tx.AllDeployments(id)
+		logs, err = tx.AllDeployments(id)
 		return err
 	})
 	if err != nil || !published || p.Generation != p.Published {
@@ -201,7 +203,7 @@ func (s *Service) purge(ctx context.Context, id string) error {
 	if err := s.deleteObjects(ctx, site.ProjectPrefix(id), func(blob.Info) bool { return true }); err != nil {
 		return fmt.Errorf("purge project %s: %w", id, err)
 	}
-	if err := s.logs.Delete(ctx, deployments...); err != nil {
+	if err := s.logs.Delete(ctx, logs...); err != nil {
 		return fmt.Errorf("purge project %s: %w", id, err)
 	}
 	return s.store.Update(ctx, func(tx Tx) error {

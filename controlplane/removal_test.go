@@ -216,7 +216,7 @@ func TestDeletedProjectLeavesTombstonesOnly(t *testing.T) {
 		t.Error("another project's objects are gone")
 	}
 	eventually(t, "its log is gone", func() bool {
-		got, err := p.logs.Lines(t.Context(), b.job.Deployment, controlplane.Cursor{}, 10, "")
+		got, err := p.logs.Lines(t.Context(), controlplane.LogRef{Deployment: b.job.Deployment}, controlplane.Cursor{}, 10, "")
 		return err == nil && len(got) == 0
 	})
 	p.clock.Advance(20 * time.Minute)
@@ -260,4 +260,32 @@ func TestArchiveIsQueuedWhenItIsThere(t *testing.T) {
 	}
 	_, _, err = p.CreateDeployment(t.Context(), p.me, controlplane.UploadInput{ProjectID: project.ID, Kind: controlplane.KindArchive, ArchiveSize: 1 << 40, ArchiveSHA256: site.HashOf(nil)})
 	wantCode(t, err, controlplane.CodeTooLarge)
+}
+
+func TestLogsExpireByTheirOwnRetention(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		retention time.Duration
+		after     time.Duration
+		want      int
+	}{
+		{"by default it stays 30 days", 0, 30 * 24 * time.Hour, 1},
+		{"and no longer", 0, 31 * 24 * time.Hour, 0},
+		{"its last day is kept whole", 48 * time.Hour, 48 * time.Hour, 1},
+		{"the next day it goes", 48 * time.Hour, 72 * time.Hour, 0},
+		{"or it stays for ever", -1, 3000 * 24 * time.Hour, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPlane(t, func(p *plane) { p.config.LogRetention = test.retention; p.config.FailedRetention = -1 }).start()
+			d := p.deploy(p.project("repo").ID, "main")
+			b := p.claim(p.next())
+			b.report(lines("a line"), site.Event{Type: site.EventFailed, Reason: "done"})
+			p.clock.Advance(test.after)
+			p.Sweep(t)
+			got, _, err := p.Logs(t.Context(), p.me, d.ID, controlplane.LogQuery{})
+			if err != nil || len(got) != test.want {
+				t.Errorf("%d lines, want %d, %v", len(got), test.want, err)
+			}
+		})
+	}
 }

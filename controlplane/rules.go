@@ -30,7 +30,7 @@ func (s *Service) logWarnings(ctx context.Context, d *DeploymentRow, warnings []
 	meter.mu.Lock()
 	defer meter.mu.Unlock()
 	defer s.meters.drop(d.ID)
-	_, last, err := s.logs.Extent(ctx, d.ID)
+	_, last, err := s.logs.Extent(ctx, d.Log())
 	if err == nil {
 		event := site.Event{Seq: 1, Phase: site.PhaseUpload}
 		if last.Attempt == d.Attempt {
@@ -39,7 +39,7 @@ func (s *Service) logWarnings(ctx context.Context, d *DeploymentRow, warnings []
 		for _, w := range warnings {
 			event.Lines = append(event.Lines, site.LogLine{Time: s.now(), Stream: site.System, Text: "Warning: " + site.Problem(w).String()})
 		}
-		err = s.keepLines(ctx, meter, d.ID, d.Attempt, []site.Event{event})
+		err = s.keepLines(ctx, meter, d.Log(), d.Attempt, []site.Event{event})
 	}
 	if err != nil {
 		s.log.Error("warnings of rules can't be written to the log", "deployment", d.ID, "error", err)

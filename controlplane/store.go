@@ -95,8 +95,8 @@ type DeploymentRows interface {
 	NewestReady(project, branch string) (*DeploymentRow, error)
 	// ActiveDeployments lists those of a project that have not ended.
 	ActiveDeployments(project string) ([]*DeploymentRow, error)
-	// AllDeployments lists the ids of all rows of a project, removed ones too.
-	AllDeployments(project string) ([]string, error)
+	// AllDeployments names the logs of all rows of a project, removed ones too.
+	AllDeployments(project string) ([]LogRef, error)
 	// NextQueued returns the oldest deployment that may start now, or nil.
 	NextQueued(now time.Time, limits QueueLimits) (*DeploymentRow, error)
 	// QueueLength counts deployments that wait for a builder.
@@ -115,9 +115,9 @@ type DeploymentRows interface {
 	WentLive(now time.Time) ([]string, error)
 	// Expired lists deployments that have outlived their retention.
 	Expired(q ExpiryQuery) ([]*DeploymentRow, error)
-	// RemovedDeployments lists a project's deployments that were removed before
-	// a time.
-	RemovedDeployments(project string, before time.Time) ([]string, error)
+	// RemovedDeployments names the logs of a project's deployments that were
+	// removed before a time.
+	RemovedDeployments(project string, before time.Time) ([]LogRef, error)
 	// KeptManifests lists, newest first, a project's deployments whose manifest
 	// is kept: the ready ones, and where all is set those that are being
 	// uploaded, and those removed but not yet freed.

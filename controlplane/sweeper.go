@@ -32,7 +32,7 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	var errs []error
-	for _, step := range []func(context.Context) error{s.endStaleUploads, s.dropOldWork, s.purgeProjects, s.prunePrevious, s.expire, s.collectProjects} {
+	for _, step := range []func(context.Context) error{s.endStaleUploads, s.dropOldWork, s.purgeProjects, s.prunePrevious, s.expire, s.collectProjects, s.expireLogs} {
 		errs = append(errs, step(ctx))
 	}
 	return false, errors.Join(errs...)
@@ -176,7 +176,7 @@ func (s *Service) expireOne(ctx context.Context, d *DeploymentRow) error {
 	if err != nil || !removed {
 		return err
 	}
-	return s.logs.Delete(ctx, d.ID)
+	return s.logs.Delete(ctx, d.Log())
 }
 
 func (s *Service) collectProjects(ctx context.Context) error {
@@ -190,4 +190,13 @@ func (s *Service) collectProjects(ctx context.Context) error {
 		errs = append(errs, s.collect(ctx, id))
 	}
 	return errors.Join(errs...)
+}
+
+// expireLogs has the log store free what nobody can read any more.
+func (s *Service) expireLogs(ctx context.Context) error {
+	var before time.Time
+	if s.config.LogRetention > 0 {
+		before = s.now().Add(-s.config.LogRetention)
+	}
+	return s.logs.Expire(ctx, before)
 }

@@ -88,7 +88,7 @@ type controlPlane struct {
 
 	bucket   *openedBucket
 	store    *store.Store
-	logs     *logs.Store
+	logs     *logs.SQLite
 	accounts *controlplane.Accounts
 	service  *controlplane.Service
 	server   *webServer
@@ -130,7 +130,7 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 	if p.store, err = store.Open(ctx, dir.join("mini-vercel.db")); err != nil {
 		return p, err
 	}
-	if p.logs, err = logs.Open(ctx, dir.join("logs.db")); err != nil {
+	if p.logs, err = logs.OpenSQLite(ctx, dir.join("logs.db")); err != nil {
 		return p, err
 	}
 	p.accounts = controlplane.NewAccounts(controlplane.AccountsConfig{OpenSignup: s.Signup == "open"}, p.store)
@@ -189,6 +189,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		PreviewRetention:    retention(s.PreviewRetention),
 		ProductionRetention: retention(s.ProductionRetention),
 		FailedRetention:     retention(s.FailedRetention),
+		LogRetention:        retention(time.Duration(s.LogRetentionDays) * 24 * time.Hour),
 
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     true,

@@ -75,6 +75,7 @@ type Settings struct {
 	PreviewRetention    time.Duration `env:"PREVIEW_RETENTION" default:"720h" help:"How long a preview is kept that is not the newest of its branch. 0: for ever."`
 	ProductionRetention time.Duration `env:"PRODUCTION_RETENTION" default:"0s" help:"How long a former production deployment is kept for rollbacks. 0: for ever."`
 	FailedRetention     time.Duration `env:"FAILED_RETENTION" default:"720h" help:"How long failed and canceled deployments and their logs are kept. 0: for ever."`
+	LogRetentionDays    int           `env:"LOG_RETENTION_DAYS" default:"30" help:"Days that a log is kept, counted from the one on which its deployment was created. 0: for ever."`
 
 	RateGeneral   int `env:"RATE_GENERAL" default:"100" help:"Requests a minute for one user or address."`
 	RateSignIn    int `env:"RATE_SIGN_IN" default:"10" help:"Sign-ins a minute for one address."`
@@ -194,6 +195,9 @@ func (s *Settings) Check() error {
 		if value == 0 {
 			return fmt.Errorf("%s=0: use at least 1", name)
 		}
+	}
+	if s.LogRetentionDays > 36500 {
+		return fmt.Errorf("LOG_RETENTION_DAYS=%d: use at most 36500, or 0 for ever", s.LogRetentionDays)
 	}
 	if s.MaxFile >= 4096 {
 		return fmt.Errorf("MAX_FILE_MIB=%d: a file has less than 4096 MiB", s.MaxFile)

@@ -26,6 +26,7 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"TRUSTED_PROXIES":               {"TRUSTED_PROXIES=10.0.0.0/33"},
 		"PUBLIC_URL":                    {"PUBLIC_URL=deploy.example.com"},
 		"MAX_FILE_MIB":                  {"MAX_FILE_MIB=4096"},
+		"LOG_RETENTION_DAYS":            {"LOG_RETENTION_DAYS=36501"},
 		"DATABASE_URL":                  {"DATABASE_URL=postgres://localhost/x"},
 		"BUILD_SANDBOX":                 {"BUILD_SANDBOX=yes"},
 		"PORT and EDGE_PORT":            {"PORT=8001"},

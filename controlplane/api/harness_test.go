@@ -46,7 +46,7 @@ type plane struct {
 	clock    *clock
 	options  api.Options
 	store    *store.Store
-	logs     *logs.Store
+	logs     *logs.SQLite
 	service  *controlplane.Service
 	accounts *controlplane.Accounts
 	server   *httptest.Server
@@ -99,7 +99,7 @@ func newPlane(t testing.TB, options ...option) *plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.store.Close() })
-	if p.logs, err = logs.Open(t.Context(), filepath.Join(dir, "logs.db")); err != nil {
+	if p.logs, err = logs.OpenSQLite(t.Context(), filepath.Join(dir, "logs.db")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.logs.Close() })

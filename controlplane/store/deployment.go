@@ -190,9 +190,9 @@ func (t *tx) KeptManifests(project string, all bool, limit int) ([]string, error
 }
 
 // RemovedDeployments implements [controlplane.DeploymentRows].
-func (t *tx) RemovedDeployments(project string, before time.Time) ([]string, error) {
-	return collect(t, scanString, `
-		SELECT id FROM deployments WHERE project_id = $1 AND removed_at > 0 AND removed_at < $2`, project, micros(before))
+func (t *tx) RemovedDeployments(project string, before time.Time) ([]controlplane.LogRef, error) {
+	return collect(t, scanLog, `
+		SELECT id, created_at FROM deployments WHERE project_id = $1 AND removed_at > 0 AND removed_at < $2`, project, micros(before))
 }
 
 // DeleteDeployments implements [controlplane.DeploymentRows].

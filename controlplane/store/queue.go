@@ -15,8 +15,8 @@ func (t *tx) ActiveDeployments(project string) ([]*controlplane.DeploymentRow, e
 }
 
 // AllDeployments implements [controlplane.DeploymentRows].
-func (t *tx) AllDeployments(project string) ([]string, error) {
-	return collect(t, scanString, "SELECT id FROM deployments WHERE project_id = $1 ORDER BY seq", project)
+func (t *tx) AllDeployments(project string) ([]controlplane.LogRef, error) {
+	return collect(t, scanLog, "SELECT id, created_at FROM deployments WHERE project_id = $1 ORDER BY seq", project)
 }
 
 // NextQueued implements [controlplane.DeploymentRows].

@@ -196,6 +196,11 @@ func collect[T any](t *tx, scan func(scanner) (T, error), query string, args ...
 // scanner is a row, alone or of several.
 type scanner interface{ Scan(dest ...any) error }
 
+func scanLog(row scanner) (l controlplane.LogRef, err error) {
+	err = row.Scan(&l.Deployment, instant{&l.Created})
+	return l, err
+}
+
 func scanString(row scanner) (s string, err error) { err = row.Scan(&s); return s, err }
 
 // micros is a time as it is kept: 0 is none.

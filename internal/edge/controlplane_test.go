@@ -101,7 +101,7 @@ func (p *publishing) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	l, err := logs.Open(ctx, filepath.Join(p.dir, "logs.db"))
+	l, err := logs.OpenSQLite(ctx, filepath.Join(p.dir, "logs.db"))
 	if err != nil {
 		p.t.Fatal(err)
 	}

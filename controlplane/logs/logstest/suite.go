@@ -5,6 +5,7 @@ package logstest
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,13 +22,19 @@ func Run(t *testing.T, open func(t *testing.T) controlplane.LogStore) {
 	}{
 		{"lines keep every field", testFields},
 		{"lines are in the order of attempt and seq", testOrder},
-		{"lines are kept once", testOnce},
+		{"a line is kept once", testOnce},
+		{"a line that many write at once is kept once", testOnceConcurrently},
+		{"one call writes many logs", testMany},
 		{"pages go on behind a cursor", testPages},
+		{"a cursor may be anywhere", testCursors},
 		{"a search finds text in any case", testSearch},
 		{"the extent is bytes and the last line", testExtent},
 		{"deletion takes one deployment's lines", testDelete},
+		{"what is deleted stays so", testDeleteIsForGood},
+		{"logs expire by the day of their deployment", testExpire},
 		{"many deployments write at once", testConcurrent},
 		{"text of any kind is kept", testText},
+		{"a log of the greatest size is kept", testLarge},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := open(t)
@@ -45,16 +52,30 @@ func line(attempt int, seq int64, text string) controlplane.LogLine {
 	return controlplane.LogLine{Attempt: attempt, Seq: seq, Time: now.Add(time.Duration(seq)), Stream: site.Stdout, Phase: site.PhaseBuild, Text: text}
 }
 
+// ref names a log; every deployment of the suite was created now, or days before.
+func ref(deployment string) controlplane.LogRef {
+	return controlplane.LogRef{Deployment: deployment, Created: now}
+}
+
+func batch(deployment string, lines ...controlplane.LogLine) controlplane.LogBatch {
+	return controlplane.LogBatch{LogRef: ref(deployment), Lines: lines}
+}
+
 func write(t *testing.T, s controlplane.LogStore, deployment string, lines ...controlplane.LogLine) {
 	t.Helper()
-	if err := s.Append(t.Context(), deployment, lines); err != nil {
+	if err := s.Append(t.Context(), batch(deployment, lines...)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func read(t *testing.T, s controlplane.LogStore, deployment string, after controlplane.Cursor, limit int, query string) []controlplane.LogLine {
 	t.Helper()
-	lines, err := s.Lines(t.Context(), deployment, after, limit, query)
+	return readLog(t, s, ref(deployment), after, limit, query)
+}
+
+func readLog(t *testing.T, s controlplane.LogStore, log controlplane.LogRef, after controlplane.Cursor, limit int, query string) []controlplane.LogLine {
+	t.Helper()
+	lines, err := s.Lines(t.Context(), log, after, limit, query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,9 +111,66 @@ func testOrder(t *testing.T, s controlplane.LogStore) {
 
 func testOnce(t *testing.T, s controlplane.LogStore) {
 	write(t, s, "d", line(1, 1, "first"))
-	write(t, s, "d", line(1, 1, "second"), line(1, 2, "third"))
-	same(t, "lines", texts(read(t, s, "d", controlplane.Cursor{}, 9, "")), []string{"first", "third"})
+	write(t, s, "d", line(1, 1, "first"), line(1, 2, "second"))
+	write(t, s, "d", line(1, 2, "second"), line(1, 2, "second"), line(2, 1, "third"))
+	want := []string{"first", "second", "third"}
+	same(t, "lines", texts(read(t, s, "d", controlplane.Cursor{}, 9, "")), want)
+	same(t, "found", texts(read(t, s, "d", controlplane.Cursor{}, 9, "S")), want[:2])
+	for limit := range 4 {
+		same(t, "page", len(read(t, s, "d", controlplane.Cursor{}, limit, "")), limit)
+	}
+	bytes, last, err := s.Extent(t.Context(), ref("d"))
+	same(t, "extent", []any{bytes, last, err}, []any{int64(len("firstsecondthird")), controlplane.Cursor{Attempt: 2, Seq: 1}, error(nil)})
 	write(t, s, "d")
+	if err := s.Append(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testOnceConcurrently(t *testing.T, s controlplane.LogStore) {
+	var lines []controlplane.LogLine
+	for n := range int64(300) {
+		lines = append(lines, line(1, n+1, fmt.Sprint(n)))
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := 0; i < len(lines); i += 50 {
+				if err := s.Append(t.Context(), batch("d", lines[i:i+50]...), batch("e", lines[i])); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	got := read(t, s, "d", controlplane.Cursor{}, 9999, "")
+	same(t, "lines", len(got), len(lines))
+	for i, l := range got {
+		if l.Seq != int64(i+1) || l.Text != fmt.Sprint(i) {
+			t.Fatalf("line %d: %+v", i, l)
+		}
+	}
+	same(t, "of another", len(read(t, s, "e", controlplane.Cursor{}, 9999, "")), 6)
+}
+
+// testMany writes logs of many days at once, as after a long outage.
+func testMany(t *testing.T, s controlplane.LogStore) {
+	const total = 250
+	var batches []controlplane.LogBatch
+	log := func(n int) controlplane.LogRef {
+		return controlplane.LogRef{Deployment: fmt.Sprint("d", n), Created: now.AddDate(0, 0, -n%125)}
+	}
+	for n := range total {
+		batches = append(batches,
+			controlplane.LogBatch{LogRef: log(n), Lines: []controlplane.LogLine{line(1, 1, fmt.Sprint(n))}},
+			controlplane.LogBatch{LogRef: log(total - 1 - n), Lines: []controlplane.LogLine{line(1, 2, fmt.Sprint(total-1-n))}})
+	}
+	if err := s.Append(t.Context(), batches...); err != nil {
+		t.Fatal(err)
+	}
+	for n := range total {
+		same(t, log(n).Deployment, texts(readLog(t, s, log(n), controlplane.Cursor{}, 9, "")), []string{fmt.Sprint(n), fmt.Sprint(n)})
+	}
 }
 
 func testPages(t *testing.T, s controlplane.LogStore) {
@@ -117,6 +195,28 @@ func testPages(t *testing.T, s controlplane.LogStore) {
 	same(t, "pages", all, want)
 }
 
+func testCursors(t *testing.T, s controlplane.LogStore) {
+	const high = 1<<40 - 1
+	write(t, s, "d", line(1, 5, "a"), line(2, 1, "b"), line(2, high, "c"), line(65535, high, "d"))
+	for _, test := range []struct {
+		after controlplane.Cursor
+		want  []string
+	}{
+		{controlplane.Cursor{}, []string{"a", "b", "c", "d"}},
+		{controlplane.Cursor{Attempt: 1}, []string{"a", "b", "c", "d"}},
+		{controlplane.Cursor{Attempt: 1, Seq: 4}, []string{"a", "b", "c", "d"}},
+		{controlplane.Cursor{Attempt: 1, Seq: 5}, []string{"b", "c", "d"}},
+		{controlplane.Cursor{Attempt: 1, Seq: 1 << 62}, []string{"b", "c", "d"}},
+		{controlplane.Cursor{Attempt: 2, Seq: high - 1}, []string{"c", "d"}},
+		{controlplane.Cursor{Attempt: 2, Seq: high}, []string{"d"}},
+		{controlplane.Cursor{Attempt: 3}, []string{"d"}},
+		{controlplane.Cursor{Attempt: 65535, Seq: high}, nil},
+		{controlplane.Cursor{Attempt: 1 << 30, Seq: 1}, nil},
+	} {
+		same(t, test.after.String(), texts(read(t, s, "d", test.after, 9, "")), test.want)
+	}
+}
+
 func testSearch(t *testing.T, s controlplane.LogStore) {
 	write(t, s, "d", line(1, 1, "An ERROR here"), line(1, 2, "nothing"), line(1, 3, "100 % of_it"), line(2, 1, "errors: ÄÖ"))
 	for query, want := range map[string][]string{
@@ -134,7 +234,7 @@ func testSearch(t *testing.T, s controlplane.LogStore) {
 
 func testExtent(t *testing.T, s controlplane.LogStore) {
 	extent := func() []any {
-		bytes, last, err := s.Extent(t.Context(), "d")
+		bytes, last, err := s.Extent(t.Context(), ref("d"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +250,7 @@ func testDelete(t *testing.T, s controlplane.LogStore) {
 	for _, d := range []string{"a", "b", "c"} {
 		write(t, s, d, line(1, 1, d))
 	}
-	if err := s.Delete(t.Context(), "a", "c", "unknown"); err != nil {
+	if err := s.Delete(t.Context(), ref("a"), ref("c"), ref("unknown")); err != nil {
 		t.Fatal(err)
 	}
 	for d, want := range map[string]int{"a": 0, "b": 1, "c": 0} {
@@ -161,15 +261,90 @@ func testDelete(t *testing.T, s controlplane.LogStore) {
 	}
 }
 
+func testDeleteIsForGood(t *testing.T, s controlplane.LogStore) {
+	write(t, s, "d", line(1, 1, "before"))
+	write(t, s, "other", line(1, 1, "before"))
+	for range 2 {
+		if err := s.Delete(t.Context(), ref("d"), ref("never written")); err != nil {
+			t.Fatal(err)
+		}
+		late := []controlplane.LogLine{line(1, 1, "before"), line(1, 2, "after")}
+		if err := s.Append(t.Context(), batch("d", late...), batch("other", late...), batch("never written", late...)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Expire(t.Context(), time.Time{}); err != nil { // frees what is deleted
+			t.Fatal(err)
+		}
+		for d, want := range map[string]int64{"d": 0, "never written": 0, "other": 2} {
+			same(t, d, len(read(t, s, d, controlplane.Cursor{}, 9, "")), int(want))
+			same(t, d+" searched", len(read(t, s, d, controlplane.Cursor{}, 9, "e")), int(want))
+			if _, last, err := s.Extent(t.Context(), ref(d)); err != nil || last.Seq != want {
+				t.Errorf("extent of %s: %v %v", d, last, err)
+			}
+		}
+	}
+}
+
+func testExpire(t *testing.T, s controlplane.LogStore) {
+	midnight := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
+	logs := []controlplane.LogRef{
+		{Deployment: "long before", Created: midnight.AddDate(-1, 0, 0)},
+		{Deployment: "just before", Created: midnight.Add(-time.Microsecond)},
+		// The same day in UTC, though not where it was written.
+		{Deployment: "at midnight", Created: midnight.In(time.FixedZone("", -5*3600))},
+		{Deployment: "late that day", Created: midnight.Add(24*time.Hour - time.Microsecond)},
+		{Deployment: "the day after", Created: midnight.Add(24 * time.Hour)},
+	}
+	fill := func() {
+		for _, log := range logs {
+			if err := s.Append(t.Context(), controlplane.LogBatch{LogRef: log, Lines: []controlplane.LogLine{line(1, 1, "a"), line(1, 2, "b")}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fill()
+	for _, test := range []struct {
+		name   string
+		before time.Time
+		gone   int
+	}{
+		{"none", time.Time{}, 0},
+		{"below", midnight.Add(-time.Microsecond), 1},
+		{"at", midnight, 2},
+		{"above", midnight.Add(time.Microsecond), 2},
+		{"the end of the day", midnight.Add(24*time.Hour - time.Microsecond), 2},
+		{"the next day", midnight.Add(24 * time.Hour), 4},
+		{"again", midnight.Add(24 * time.Hour), 4},
+	} {
+		if err := s.Expire(t.Context(), test.before); err != nil {
+			t.Fatal(err)
+		}
+		for i, log := range logs {
+			want := 2
+			if i < test.gone {
+				want = 0
+			}
+			same(t, test.name+": "+log.Deployment, len(readLog(t, s, log, controlplane.Cursor{}, 9, "")), want)
+		}
+	}
+	fill() // as a retry does that comes very late; it goes the next time
+	if err := s.Expire(t.Context(), midnight.AddDate(0, 0, 2)); err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range logs {
+		same(t, "at last: "+log.Deployment, len(readLog(t, s, log, controlplane.Cursor{}, 9, "")), 0)
+	}
+}
+
 func testConcurrent(t *testing.T, s controlplane.LogStore) {
 	var all sync.WaitGroup
 	for d := range 4 {
 		all.Go(func() {
 			for n := range int64(50) {
-				if err := s.Append(t.Context(), fmt.Sprint(d), []controlplane.LogLine{line(1, 2*n+1, "x"), line(1, 2*n+2, "y")}); err != nil {
+				if err := s.Append(t.Context(), batch(fmt.Sprint(d), line(1, 2*n+1, "x"), line(1, 2*n+2, "y"))); err != nil {
 					t.Error(err)
 				}
-				if got, err := s.Lines(t.Context(), fmt.Sprint(d), controlplane.Cursor{Attempt: 1, Seq: 2 * n}, 9, ""); err != nil || len(got) != 2 {
+				if got, err := s.Lines(t.Context(), ref(fmt.Sprint(d)), controlplane.Cursor{Attempt: 1, Seq: 2 * n}, 9, ""); err != nil || len(got) != 2 {
 					t.Errorf("%d lines behind %d, %v", len(got), 2*n, err)
 				}
 			}
@@ -184,4 +359,36 @@ func testText(t *testing.T, s controlplane.LogStore) {
 		write(t, s, "d", line(1, int64(i+1), text))
 	}
 	same(t, "texts", texts(read(t, s, "d", controlplane.Cursor{}, 99, "")), want)
+}
+
+// testLarge keeps 16 MiB, in lines of 16 KiB, and reads them by pages.
+func testLarge(t *testing.T, s controlplane.LogStore) {
+	const lines, size = 1024, 16 << 10
+	text := func(n int64) string {
+		return strings.Repeat(fmt.Sprintf("%8d", n), size/8)
+	}
+	for n := int64(0); n < lines; n += 64 {
+		var some []controlplane.LogLine
+		for i := range int64(64) {
+			some = append(some, line(1, n+i+1, text(n+i)))
+		}
+		write(t, s, "d", some...)
+	}
+	bytes, last, err := s.Extent(t.Context(), ref("d"))
+	same(t, "extent", []any{bytes, last, err}, []any{int64(lines * size), controlplane.Cursor{Attempt: 1, Seq: lines}, error(nil)})
+	after := controlplane.Cursor{}
+	for n := int64(0); n < lines; {
+		page := read(t, s, "d", after, 500, "")
+		if len(page) == 0 {
+			t.Fatalf("the log ends behind %d lines", n)
+		}
+		for _, l := range page {
+			if l.Seq != n+1 || l.Text != text(n) {
+				t.Fatalf("line %d has seq %d and %d bytes", n, l.Seq, len(l.Text))
+			}
+			n++
+		}
+		after.Attempt, after.Seq = 1, n
+	}
+	same(t, "found", len(read(t, s, "d", controlplane.Cursor{}, 9, "  1023")), 1)
 }

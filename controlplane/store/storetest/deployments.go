@@ -140,12 +140,12 @@ func testRemoved(t *testing.T, s *suite) {
 			return err
 		}
 		due, err := tx.RemovedDeployments("p", s.now.Add(time.Second))
-		s.same("to be freed", [][]string{early, due}, [][]string{nil, {"d"}})
+		s.same("to be freed", [][]controlplane.LogRef{early, due}, [][]controlplane.LogRef{nil, {d.Log()}})
 		if err != nil {
 			return err
 		}
 		all, err := tx.AllDeployments("p")
-		s.same("all", all, []string{"d"})
+		s.same("all", all, []controlplane.LogRef{d.Log()})
 		return err
 	})
 	s.update(func(tx controlplane.Tx) error { return tx.DeleteDeployments("d", "unknown") })

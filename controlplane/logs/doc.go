@@ -1,0 +1,2 @@
+// Package logs keeps the lines of builds' logs: in a SQLite file.
+package logs
