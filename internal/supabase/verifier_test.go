@@ -78,7 +78,8 @@ func TestTokens(t *testing.T) {
 	header := asJSON(claims{"alg": "ES256", "kid": ec.ID, "typ": "JWT"})
 	sign := func(payload string) string { return signed(ec, header, payload) }
 	payload := asJSON(good)
-	parts := strings.Split(ec.Sign(good), ".")
+	whole := ec.Sign(good)
+	parts := strings.Split(whole, ".")
 	as := func(key *supabasetest.Key, kid string) string { // key signs in the name of another
 		other := *key
 		other.ID = kid
@@ -127,7 +128,7 @@ func TestTokens(t *testing.T) {
 		{"too long", long(n + 1), refused},
 		{"cut off", ec.Sign(good)[:200], refused},
 		{"without its signature", parts[0] + "." + parts[1] + ".", refused},
-		{"without its last byte", strings.TrimSuffix(ec.Sign(good), ec.Sign(good)[len(ec.Sign(good))-1:]), refused},
+		{"without its last byte", whole[:len(whole)-1], refused},
 		{"a part too many", ec.Sign(good) + ".x", refused},
 		{"padded base64", parts[0] + "=." + parts[1] + "." + parts[2], refused},
 		{"a space behind it", ec.Sign(good) + " ", refused},
