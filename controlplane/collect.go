@@ -14,7 +14,7 @@ import (
 // deployments that were removed a day ago, and blobs that no kept manifest
 // names. The project's lock keeps it apart from publishing.
 func (s *Service) collect(ctx context.Context, project string) error {
-	unlock, err := s.store.LockProject(ctx, project)
+	ctx, unlock, err := s.store.LockProject(ctx, project)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 	if err != nil {
 		return err
 	}
-	unlock, err := s.store.LockProject(ctx, t.p.ID)
+	ctx, unlock, err := s.store.LockProject(ctx, t.p.ID)
 	if err != nil {
 		return err
 	}

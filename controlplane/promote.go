@@ -11,7 +11,7 @@ func (s *Service) Promote(ctx context.Context, p Principal, id string, in Promot
 	if err := p.Allows(ScopeDeploy); err != nil {
 		return nil, err
 	}
-	unlock, err := s.lockDeployment(ctx, p, id)
+	ctx, unlock, err := s.lockDeployment(ctx, p, id)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Service) ResumeProject(ctx context.Context, p Principal, id string) (*P
 }
 
 // lockDeployment takes the lock of the project that a deployment belongs to.
-func (s *Service) lockDeployment(ctx context.Context, p Principal, id string) (unlock func(), err error) {
+func (s *Service) lockDeployment(ctx context.Context, p Principal, id string) (locked context.Context, unlock func(), err error) {
 	project := ""
 	err = s.store.View(ctx, func(tx Tx) error {
 		d, _, err := ownDeployment(tx, p, id)
@@ -87,7 +87,7 @@ func (s *Service) lockDeployment(ctx context.Context, p Principal, id string) (u
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return s.store.LockProject(ctx, project)
 }

@@ -42,7 +42,7 @@ func (s *Service) Publish(ctx context.Context, a Actor, id string) (*Deployment,
 // transaction.
 func (s *Service) makeReady(ctx context.Context, a Actor, t uploadTarget) error {
 	id := t.d.ID
-	unlock, err := s.store.LockProject(ctx, t.p.ID)
+	ctx, unlock, err := s.store.LockProject(ctx, t.p.ID)
 	if err != nil {
 		return err
 	}

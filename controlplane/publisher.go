@@ -394,11 +394,11 @@ func (s *Service) adoptBucket(ctx context.Context) error {
 		highest = max(highest, c.Generation)
 	}
 	return s.store.Update(ctx, func(tx Tx) error {
-		was, err := tx.Raise(CounterGeneration, highest)
+		was, err := tx.Counter(CounterGeneration)
 		if err != nil || was >= highest {
 			return err
 		}
 		s.log.Warn("the bucket is ahead of the database: publishing everything again", "database", was, "bucket", highest)
-		return tx.MarkAllDirty()
+		return tx.MarkAllDirty(highest)
 	})
 }

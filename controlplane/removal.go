@@ -28,7 +28,7 @@ func (s *Service) DeleteDeployment(ctx context.Context, p Principal, id string) 
 	if err := p.Allows(ScopeAdmin); err != nil {
 		return err
 	}
-	unlock, err := s.lockDeployment(ctx, p, id)
+	ctx, unlock, err := s.lockDeployment(ctx, p, id)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (s *Service) purge(ctx context.Context, id string) error {
 	if err != nil || !published || p.Generation != p.Published {
 		return err
 	}
-	unlock, err := s.store.LockProject(ctx, id)
+	ctx, unlock, err := s.store.LockProject(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -12,14 +12,23 @@ type Store interface {
 	// View runs f in a transaction that reads one state of the database.
 	View(ctx context.Context, f func(Tx) error) error
 
-	// Update runs f in a transaction that is committed when f returns nil. It
-	// may hold up every other Update: f waits for nothing but the database.
+	// Update runs f in a transaction that is committed when f returns nil, and
+	// sees the database as if no other Update ran. It may hold up every other
+	// one: f waits for nothing but the database. It may run f several times, of
+	// which the last counts: f begins anew each time, and does nothing outside of
+	// the transaction that must not be repeated.
+	//
+	// Where the database does not answer the error is of [CodeUnavailable]. An
+	// error says that nothing was kept, unless it says that nobody knows.
 	Update(ctx context.Context, f func(Tx) error) error
 
 	// LockProject waits for the one lock that publishing, promoting and
 	// removing take for a project, among all control planes. It is held outside
-	// of transactions, since what it guards reads the bucket.
-	LockProject(ctx context.Context, project string) (unlock func(), err error)
+	// of transactions, since what it guards reads the bucket. Its holder works
+	// with the context that is returned, until unlock is called: it ends when the
+	// lock is lost, and an Update with it, or with one made from it, is committed
+	// only while the lock is held.
+	LockProject(ctx context.Context, project string) (locked context.Context, unlock func(), err error)
 
 	// Ping fails where the database does not answer.
 	Ping(ctx context.Context) error
@@ -60,9 +69,9 @@ type ProjectRows interface {
 	CollectLater(id string, at time.Time) error
 	// DeleteProject removes the row and everything that hangs on it.
 	DeleteProject(id string) error
-	// MarkAllDirty gives every host and project a new generation, so that all
-	// are published again.
-	MarkAllDirty() error
+	// MarkAllDirty gives every host and project a new generation above a value,
+	// so that all are published again, in a transaction that draws no number.
+	MarkAllDirty(above int64) error
 }
 
 // ProjectRow is a project as it is kept.
@@ -247,8 +256,11 @@ type DomainRow struct {
 
 // WorkRows are what control planes share their work by.
 type WorkRows interface {
-	// Next draws n numbers from a counter and returns the last.
+	// Next draws n numbers from a counter and returns the last. They are never
+	// drawn again, also where the transaction is not committed.
 	Next(counter string, n int) (int64, error)
+	// Counter returns what was drawn last, as the transaction sees it.
+	Counter(counter string) (int64, error)
 	// Raise lifts a counter to at least a value, and returns what it was.
 	Raise(counter string, least int64) (int64, error)
 	// TakeLease takes or prolongs a lease, and reports whether it is held. Another

@@ -142,7 +142,7 @@ func (s *Service) expire(ctx context.Context) error {
 }
 
 func (s *Service) expireOne(ctx context.Context, d *DeploymentRow) error {
-	unlock, err := s.store.LockProject(ctx, d.ProjectID)
+	ctx, unlock, err := s.store.LockProject(ctx, d.ProjectID)
 	if err != nil {
 		return err
 	}

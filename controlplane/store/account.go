@@ -69,7 +69,7 @@ func (t *tx) UnclaimedOwner() (*controlplane.UserRow, error) {
 	return oneUser(t.row(selectUser + "WHERE email = '' AND password_hash = '' LIMIT 1"))
 }
 
-func oneUser(row *sql.Row) (*controlplane.UserRow, error) {
+func oneUser(row scanner) (*controlplane.UserRow, error) {
 	u := &controlplane.UserRow{}
 	return one(u, row.Scan(values(userColumns(u))...), errNoUser)
 }

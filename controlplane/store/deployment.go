@@ -105,7 +105,7 @@ func (t *tx) DeploymentByKey(user, key string) (*controlplane.DeploymentRow, err
 	return oneDeployment(key, t.row(selectDeployment+"WHERE user_id = $1 AND idempotency_key = $2 AND idempotency_key <> '' AND removed_at = 0", user, key))
 }
 
-func oneDeployment(name string, row *sql.Row) (*controlplane.DeploymentRow, error) {
+func oneDeployment(name string, row scanner) (*controlplane.DeploymentRow, error) {
 	d, err := scanDeployment(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, controlplane.Errorf(controlplane.CodeNotFound, "There is no deployment %s.", name)
@@ -173,6 +173,7 @@ func (t *tx) NewestReady(project, branch string) (*controlplane.DeploymentRow, e
 
 // WentLive implements [controlplane.DeploymentRows].
 func (t *tx) WentLive(now time.Time) ([]string, error) {
+	t.wrote = true
 	return collect(t, scanString, `
 		UPDATE deployments SET live_at = $1, updated_at = $1
 		WHERE status = 'READY' AND live_at = 0 AND NOT EXISTS (

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -70,7 +73,11 @@ func (t *tx) Domain(project, host string) (*controlplane.DomainRow, error) {
 
 // Domains implements [controlplane.DomainRows].
 func (t *tx) Domains(project string) ([]*controlplane.DomainRow, error) {
-	return collect(t, scanDomain, selectDomain+"WHERE project_id = $1 ORDER BY created_at, host", project)
+	rows, err := collect(t, scanDomain, selectDomain+"WHERE project_id = $1", project)
+	slices.SortFunc(rows, func(a, b *controlplane.DomainRow) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.Host, b.Host))
+	})
+	return rows, err
 }
 
 // VerifiedDomain implements [controlplane.DomainRows].

@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
@@ -46,7 +48,10 @@ func (t *tx) EnvVar(project, key string) (*controlplane.EnvVarRow, error) {
 
 // EnvVars implements [controlplane.EnvVarRows].
 func (t *tx) EnvVars(project string) ([]*controlplane.EnvVarRow, error) {
-	return collect(t, scanEnvVar, selectEnvVar+"WHERE project_id = $1 ORDER BY key", project)
+	rows, err := collect(t, scanEnvVar, selectEnvVar+"WHERE project_id = $1", project)
+	// By bytes: a database orders text as its language does.
+	slices.SortFunc(rows, func(a, b *controlplane.EnvVarRow) int { return strings.Compare(a.Key, b.Key) })
+	return rows, err
 }
 
 // DeleteEnvVar implements [controlplane.EnvVarRows].

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -63,7 +65,7 @@ func (t *tx) SaveHost(h *controlplane.HostRow) error {
 
 // HostsOfProject implements [controlplane.HostRows].
 func (t *tx) HostsOfProject(project string) ([]*controlplane.HostRow, error) {
-	return collect(t, scanHost, selectHost+"WHERE project_id = $1 ORDER BY host", project)
+	return byName(collect(t, scanHost, selectHost+"WHERE project_id = $1", project))
 }
 
 // HostsOfDeployments implements [controlplane.HostRows].
@@ -72,7 +74,13 @@ func (t *tx) HostsOfDeployments(deployments []string) ([]*controlplane.HostRow, 
 		return nil, nil
 	}
 	params, args := list(1, deployments)
-	return collect(t, scanHost, selectHost+"WHERE gone = 0 AND deployment_id IN ("+params+") ORDER BY host", args...)
+	return byName(collect(t, scanHost, selectHost+"WHERE gone = 0 AND deployment_id IN ("+params+")", args...))
+}
+
+// byName orders hosts by bytes: a database orders text as its language does.
+func byName(rows []*controlplane.HostRow, err error) ([]*controlplane.HostRow, error) {
+	slices.SortFunc(rows, func(a, b *controlplane.HostRow) int { return strings.Compare(a.Host, b.Host) })
+	return rows, err
 }
 
 // ProductionHosts implements [controlplane.HostRows].

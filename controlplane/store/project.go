@@ -82,7 +82,7 @@ func (t *tx) ProjectBySubDomain(subDomain string) (*controlplane.ProjectRow, err
 	return oneProject(subDomain, t.row(selectProject+"WHERE sub_domain = $1", subDomain))
 }
 
-func oneProject(name string, row *sql.Row) (*controlplane.ProjectRow, error) {
+func oneProject(name string, row scanner) (*controlplane.ProjectRow, error) {
 	p, err := scanProject(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, missingProject(name)
@@ -96,7 +96,7 @@ func oneProject(name string, row *sql.Row) (*controlplane.ProjectRow, error) {
 // Projects implements [controlplane.ProjectRows].
 func (t *tx) Projects(user string, before int64, limit int) ([]*controlplane.ProjectRow, error) {
 	return collect(t, scanProject, selectProject+`
-		WHERE user_id = $1 AND ($2 = 0 OR seq < $2) AND state <> $3
+		WHERE user_id = $1 AND (CAST($2 AS BIGINT) = 0 OR seq < $2) AND state <> $3
 		ORDER BY seq DESC LIMIT $4`, user, before, site.ProjectDeleted, limit)
 }
 
@@ -131,26 +131,38 @@ func (t *tx) CollectLater(id string, at time.Time) error {
 
 // DeleteProject implements [controlplane.ProjectRows].
 func (t *tx) DeleteProject(id string) error {
+	if _, err := t.exec("DELETE FROM project_locks WHERE project_id = $1", id); err != nil {
+		return err
+	}
 	_, err := t.exec("DELETE FROM projects WHERE id = $1", id)
 	return err
 }
 
-// MarkAllDirty implements [controlplane.ProjectRows].
-func (t *tx) MarkAllDirty() error {
+// MarkAllDirty implements [controlplane.ProjectRows]. The counter is raised in
+// the transaction, so that whoever is interrupted begins anew, and at its end: a
+// row that is held lets nobody draw. Whoever draws meanwhile has this
+// transaction run again.
+func (t *tx) MarkAllDirty(above int64) error {
+	last, err := t.Counter(controlplane.CounterGeneration)
+	if err != nil {
+		return err
+	}
+	last = max(last, above)
 	for _, table := range []struct{ name, key string }{{"projects", "id"}, {"hosts", "host"}} {
-		keys, err := collect(t, scanString, "SELECT "+table.key+" FROM "+table.name)
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		last, err := t.Next(controlplane.CounterGeneration, len(keys))
+		n, err := t.exec(fmt.Sprintf(`
+			UPDATE %[1]s SET generation = CAST($1 AS BIGINT) + numbered.n
+			FROM (SELECT %[2]s AS name, ROW_NUMBER() OVER (ORDER BY %[2]s) AS n FROM %[1]s) numbered
+			WHERE numbered.name = %[1]s.%[2]s`, table.name, table.key), last)
 		if err != nil {
-			return err
+			return fmt.Errorf("mark all %s dirty: %w", table.name, err)
 		}
-		for i, key := range keys {
-			if _, err := t.exec("UPDATE "+table.name+" SET generation = $2 WHERE "+table.key+" = $1", key, last-int64(i)); err != nil {
-				return fmt.Errorf("mark %s %s dirty: %w", table.name, key, err)
-			}
-		}
+		last += n
+	}
+	_, err = t.exec(`
+		INSERT INTO counters (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = $2 WHERE counters.value < $2`, controlplane.CounterGeneration, last)
+	if err != nil {
+		return fmt.Errorf("raise counter %s: %w", controlplane.CounterGeneration, err)
 	}
 	return nil
 }

@@ -76,10 +76,10 @@ func (t *tx) Expired(q controlplane.ExpiryQuery) ([]*controlplane.DeploymentRow,
 	return collect(t, scanDeployment, selectDeployment+`
 		WHERE d.removed_at = 0 AND (
 		    (d.status = 'FAIL' OR d.status = 'CANCELED') AND d.created_at < $1
-		 OR d.status = 'READY' AND d.created_at < CASE WHEN d.environment = 'production' OR d.promoted = 1 THEN $2 ELSE $3 END
+		 OR d.status = 'READY' AND d.created_at < CASE WHEN d.environment = 'production' OR d.promoted = 1 THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
 		    AND NOT EXISTS (
 		        SELECT 1 FROM hosts h WHERE h.project_id = d.project_id AND h.gone = 0 AND h.role <> $4
-		        AND (h.deployment_id = d.id OR h.previous LIKE '%' || d.id || '%')))
+		        AND (h.deployment_id = d.id OR REPLACE(h.previous, d.id, '') <> h.previous)))
 		ORDER BY d.seq LIMIT $5`,
 		micros(q.Failed), micros(q.Production), micros(q.Preview), controlplane.RoleDeployment, q.Limit)
 }

@@ -12,16 +12,39 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 	"github.com/mini-vercel/mini-vercel/controlplane/store/storetest"
+	"github.com/mini-vercel/mini-vercel/internal/pgtest"
 )
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) controlplane.Store {
+	storetest.Run(t, func(t *testing.T) []controlplane.Store {
 		s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "a folder with % and ?.db"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return []controlplane.Store{s}
 	})
+}
+
+func TestPostgres(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) []controlplane.Store {
+		address := pgtest.Database(t)
+		return []controlplane.Store{openPostgres(t, address), openPostgres(t, address)}
+	})
+}
+
+func openPostgres(t testing.TB, address string) *store.Store {
+	t.Helper()
+	s, err := store.OpenPostgres(t.Context(), store.PostgresOptions{URL: address, Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	pgtest.Stop()
+	os.Exit(code)
 }
 
 func TestNobodyElseReadsTheFiles(t *testing.T) {

@@ -91,7 +91,7 @@ func codeColumns(c *controlplane.CodeRow) []column {
 func (t *tx) TakeCode(hash string, now time.Time) (*controlplane.CodeRow, error) {
 	c := &controlplane.CodeRow{}
 	columns := codeColumns(c)
-	err := t.row("DELETE FROM codes WHERE hash = $1 AND (expires_at = 0 OR expires_at > $2) RETURNING "+names(columns, ""),
+	err := t.change("DELETE FROM codes WHERE hash = $1 AND (expires_at = 0 OR expires_at > $2) RETURNING "+names(columns, ""),
 		hash, micros(now)).Scan(values(columns)...)
 	return one(c, err, controlplane.Errorf(controlplane.CodeNotFound, "There is no such code."))
 }

@@ -9,18 +9,34 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
+const drawNumbers = `
+	INSERT INTO counters (name, value) VALUES ($1, $2)
+	ON CONFLICT (name) DO UPDATE SET value = counters.value + $2
+	RETURNING value`
+
 // Next implements [controlplane.WorkRows].
-func (t *tx) Next(counter string, n int) (int64, error) {
-	var last int64
-	err := t.row(`
-		INSERT INTO counters (name, value) VALUES ($1, $2)
-		ON CONFLICT (name) DO UPDATE SET value = counters.value + $2
-		RETURNING value`, counter, n).Scan(&last)
+func (t *tx) Next(counter string, n int) (last int64, err error) {
+	if t.postgres != nil {
+		err = t.postgres.draw(t, drawNumbers, counter, int64(n)).Scan(&last)
+	} else {
+		err = t.change(drawNumbers, counter, n).Scan(&last)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("draw from counter %s: %w", counter, err)
 	}
 	return last, nil
 }
+
+// Counter implements [controlplane.WorkRows].
+func (t *tx) Counter(counter string) (value int64, err error) {
+	err = t.row("SELECT value FROM counters WHERE name = $1", counter).Scan(&value)
+	if err != nil && !isNoRows(err) {
+		return 0, fmt.Errorf("read counter %s: %w", counter, err)
+	}
+	return value, nil
+}
+
+const raiseCounter = "UPDATE counters SET value = $2 WHERE name = $1 AND value < $2 RETURNING value"
 
 // Raise implements [controlplane.WorkRows].
 func (t *tx) Raise(counter string, least int64) (int64, error) {
@@ -28,7 +44,13 @@ func (t *tx) Raise(counter string, least int64) (int64, error) {
 	if err != nil || was >= least {
 		return was, err
 	}
-	if _, err := t.exec("UPDATE counters SET value = $2 WHERE name = $1 AND value < $2", counter, least); err != nil {
+	var now int64
+	if t.postgres != nil {
+		err = t.postgres.draw(t, raiseCounter, counter, least).Scan(&now)
+	} else {
+		err = t.change(raiseCounter, counter, least).Scan(&now)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: somebody else was faster
 		return 0, fmt.Errorf("raise counter %s: %w", counter, err)
 	}
 	return was, nil
@@ -66,7 +88,7 @@ func (t *tx) PutClaim(hash string, a controlplane.Attempt, expires time.Time) er
 
 // TakeClaim implements [controlplane.WorkRows].
 func (t *tx) TakeClaim(hash string, now time.Time) (a controlplane.Attempt, err error) {
-	err = t.row("DELETE FROM claims WHERE hash = $1 AND expires >= $2 RETURNING deployment, attempt, project_id, detection", hash, micros(now)).
+	err = t.change("DELETE FROM claims WHERE hash = $1 AND expires >= $2 RETURNING deployment, attempt, project_id, detection", hash, micros(now)).
 		Scan(&a.Deployment, &a.Number, &a.Project, flag{&a.Detection})
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, controlplane.Errorf(controlplane.CodeNotFound, "There is no such claim.")

@@ -398,6 +398,7 @@ func testExpired(t *testing.T, s *suite) {
 		"fresh":      row(day, site.Preview, controlplane.StatusReady),
 		"named":      row(40*day, site.Preview, controlplane.StatusReady),
 		"earlier":    row(40*day, site.Preview, controlplane.StatusReady),
+		"EARLIER":    row(40*day, site.Preview, controlplane.StatusReady), // another one: no host names it
 		"production": row(400*day, site.Production, controlplane.StatusReady),
 		"failed":     row(40*day, site.Production, controlplane.StatusFail),
 		"running":    row(40*day, site.Preview, controlplane.StatusInProgress),
@@ -421,7 +422,7 @@ func testExpired(t *testing.T, s *suite) {
 		return out
 	}
 	month := s.now.Add(-30 * day)
-	s.same("previews", expired(controlplane.ExpiryQuery{Preview: month}), map[string]bool{"preview": true})
+	s.same("previews", expired(controlplane.ExpiryQuery{Preview: month}), map[string]bool{"preview": true, "EARLIER": true})
 	s.same("failed ones", expired(controlplane.ExpiryQuery{Failed: month}), map[string]bool{"failed": true})
 	s.same("production", expired(controlplane.ExpiryQuery{Production: month}), map[string]bool{"production": true})
 	s.same("none", expired(controlplane.ExpiryQuery{}), map[string]bool{})

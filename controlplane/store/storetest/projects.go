@@ -73,6 +73,8 @@ func testProjectList(t *testing.T, s *suite) {
 	s.same("first page", page, []string{"d", "c", "b"})
 	page, _ = list(last, 3)
 	s.same("second page", page, []string{"a"})
+	page, _ = list(1<<40, 9)
+	s.same("all pages", page, []string{"d", "c", "b", "a"})
 	s.view(func(tx controlplane.Tx) error {
 		due, err := tx.DeletedProjects(s.now)
 		s.same("deleted", due, []string{"gone"})
@@ -154,11 +156,10 @@ func testMarkAllDirty(t *testing.T, s *suite) {
 	s.host("a", func(h *controlplane.HostRow) { h.Generation, h.Published = 4, 4 })
 	s.host("b", func(h *controlplane.HostRow) { h.Generation, h.Published = 5, 5 })
 	s.update(func(tx controlplane.Tx) error {
-		if _, err := tx.Raise(controlplane.CounterGeneration, 100); err != nil {
-			return err
-		}
-		return tx.MarkAllDirty()
+		_, err := tx.Raise(controlplane.CounterGeneration, 50)
+		return err
 	})
+	s.update(func(tx controlplane.Tx) error { return tx.MarkAllDirty(100) })
 	s.view(func(tx controlplane.Tx) error {
 		projects, err := tx.DirtyProjects(9)
 		if err != nil {
@@ -173,6 +174,17 @@ func testMarkAllDirty(t *testing.T, s *suite) {
 			seen[h.Generation] = h.Generation > 100
 		}
 		s.same("generations", seen, map[int64]bool{101: true, 102: true, 103: true})
+		return err
+	})
+	s.update(func(tx controlplane.Tx) error {
+		n, err := tx.Next(controlplane.CounterGeneration, 1)
+		s.same("the next", n, int64(104))
+		return err
+	})
+	s.update(func(tx controlplane.Tx) error { return tx.MarkAllDirty(7) }) // the counter is above that
+	s.view(func(tx controlplane.Tx) error {
+		hosts, err := tx.DirtyHosts(9)
+		s.same("generations", []int64{hosts[0].Generation, hosts[1].Generation}, []int64{106, 107})
 		return err
 	})
 }
