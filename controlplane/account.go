@@ -64,6 +64,7 @@ func (a *Accounts) now() time.Time { return a.config.Now().UTC().Truncate(time.M
 func (a *Accounts) Open(ctx context.Context) (setupCode string, err error) {
 	now := a.now()
 	err = a.store.Update(ctx, func(tx Tx) error {
+		setupCode = ""
 		if err := tx.DeleteSessions(now); err != nil {
 			return err
 		}

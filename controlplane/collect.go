@@ -162,10 +162,11 @@ func (c *collection) again(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !p.CollectAt.IsZero() && p.CollectAt.After(c.now) {
-			c.later(p.CollectAt) // something was removed meanwhile
+		next := c.next
+		if p.CollectAt.After(c.now) && (next.IsZero() || p.CollectAt.Before(next)) {
+			next = p.CollectAt // something was removed meanwhile
 		}
-		p.CollectAt = c.next
+		p.CollectAt = next
 		return tx.SaveProject(p)
 	})
 }

@@ -133,7 +133,7 @@ func (s *Service) takeBack(ctx context.Context, a Attempt, why string, wait time
 			return err // it is over already
 		}
 		n.deployments, n.queued = append(n.deployments, d), true
-		s.metrics.lost.Inc()
+		n.then = append(n.then, s.metrics.lost.Inc)
 		return s.requeue(tx, d, why, wait)
 	})
 	if err != nil && CodeOf(err) != CodeNotFound {

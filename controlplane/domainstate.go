@@ -85,7 +85,7 @@ func (s *Service) noteLook(tx Tx, n *notes, p *ProjectRow, d *DomainRow, l *look
 	}
 	if after := d.state(); after != before {
 		n.projects = append(n.projects, p)
-		s.logDomain(d, before, after)
+		n.then = append(n.then, func() { s.logDomain(d, before, after) })
 		return s.routeDomains(tx, n, p)
 	}
 	return nil
@@ -122,7 +122,9 @@ func (s *Service) takeDomain(tx Tx, n *notes, d *DomainRow, l *look) (bool, erro
 		return false, err
 	}
 	n.projects = append(n.projects, former)
-	s.log.Warn("a domain moves to another project, which has proved that it is its own", "domain", d.Host, "from", former.ID, "to", d.ProjectID)
+	n.then = append(n.then, func() {
+		s.log.Warn("a domain moves to another project, which has proved that it is its own", "domain", d.Host, "from", former.ID, "to", d.ProjectID)
+	})
 	return true, s.routeDomains(tx, n, former)
 }
 

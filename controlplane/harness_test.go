@@ -20,8 +20,10 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/controlplane/store/storetest"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
+	"github.com/mini-vercel/mini-vercel/internal/pgtest"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
@@ -54,12 +56,14 @@ type plane struct {
 	clock  *clock
 	config controlplane.Config
 	store  *store.Store
-	logs   *logs.SQLite
-	bucket blob.Store
-	raw    blob.Store
-	runner *fakeRunner
-	blobs  *httptest.Server
-	me     controlplane.Principal
+
+	database string // its address, where it is PostgreSQL
+	logs     *logs.SQLite
+	bucket   blob.Store
+	raw      blob.Store
+	runner   *fakeRunner
+	blobs    *httptest.Server
+	me       controlplane.Principal
 }
 
 type option func(*plane)
@@ -105,7 +109,7 @@ func (p *plane) open() {
 	p.t.Helper()
 	ctx := p.t.Context()
 	var err error
-	if p.store, err = store.Open(ctx, filepath.Join(p.dir, "control.db")); err != nil {
+	if p.store, err = p.openStore(ctx); err != nil {
 		p.t.Fatal(err)
 	}
 	if p.logs, err = logs.OpenSQLite(ctx, filepath.Join(p.dir, "logs.db")); err != nil {
@@ -113,7 +117,25 @@ func (p *plane) open() {
 	}
 	s, l := p.store, p.logs
 	p.t.Cleanup(func() { s.Close(); l.Close() })
-	p.Service = controlplane.New(p.config, p.store, p.logs, p.bucket, p.runner, slog.New(slog.NewTextHandler(testWriter{p.t}, nil)))
+	p.Service = controlplane.New(p.config, storetest.Twice{Store: p.store}, p.logs, p.bucket, p.runner, slog.New(slog.NewTextHandler(testWriter{p.t}, nil)))
+}
+
+// openStore opens the database: a file, or with TEST_STORE=postgres a database of
+// the plane's own at a PostgreSQL server.
+func (p *plane) openStore(ctx context.Context) (*store.Store, error) {
+	if os.Getenv("TEST_STORE") != "postgres" {
+		return store.Open(ctx, filepath.Join(p.dir, "control.db"))
+	}
+	if p.database == "" {
+		p.database = pgtest.Database(p.t)
+	}
+	return store.OpenPostgres(ctx, store.PostgresOptions{URL: p.database, Migrate: true})
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	pgtest.Stop()
+	os.Exit(code)
 }
 
 // start begins the work in the background until the test ends.

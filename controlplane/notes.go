@@ -10,6 +10,7 @@ type notes struct {
 	removed         []Change
 	removedOwner    string
 	queued, publish bool
+	then            []func() // what else is done then
 }
 
 // update runs f in a transaction and, if that was committed, tells those who
@@ -31,6 +32,9 @@ func (s *Service) update(ctx context.Context, f func(tx Tx, n *notes) error) err
 	for _, d := range n.deployments {
 		s.metrics.observe(d)
 		s.tellDeployment(d)
+	}
+	for _, f := range n.then {
+		f()
 	}
 	for _, c := range n.removed {
 		s.changes.send(n.removedOwner, c)

@@ -123,8 +123,9 @@ func (s *Service) queueArchive(ctx context.Context, a Actor, t uploadTarget) (d 
 			return nil, fmt.Errorf("queue deployment %s: %w", t.d.ID, err)
 		}
 	}
+	id := t.d.ID
 	err = s.update(ctx, func(tx Tx, n *notes) error {
-		if t, err = s.target(tx, a, t.d.ID); err != nil {
+		if t, err = s.target(tx, a, id); err != nil {
 			return err
 		}
 		if t.d.Status == StatusQueued && !t.d.Dispatchable {

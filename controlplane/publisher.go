@@ -197,7 +197,7 @@ func (p *publisher) note(ctx context.Context, hosts []*HostRow, projects []*Proj
 		}
 		for _, row := range projects {
 			if row.State == projectDeleted {
-				wake(p.s.wakeSweeper) // its files can go now
+				n.then = append(n.then, func() { wake(p.s.wakeSweeper) }) // its files can go now
 			}
 			if err := tx.ProjectPublished(row.ID, row.Generation); err != nil {
 				return fmt.Errorf("note that project %s is published: %w", row.ID, err)
@@ -393,12 +393,14 @@ func (s *Service) adoptBucket(ctx context.Context) error {
 	for _, c := range head.Changes {
 		highest = max(highest, c.Generation)
 	}
-	return s.store.Update(ctx, func(tx Tx) error {
+	return s.update(ctx, func(tx Tx, n *notes) error {
 		was, err := tx.Counter(CounterGeneration)
 		if err != nil || was >= highest {
 			return err
 		}
-		s.log.Warn("the bucket is ahead of the database: publishing everything again", "database", was, "bucket", highest)
+		n.then = append(n.then, func() {
+			s.log.Warn("the bucket is ahead of the database: publishing everything again", "database", was, "bucket", highest)
+		})
 		return tx.MarkAllDirty(highest)
 	})
 }

@@ -55,7 +55,7 @@ func (s *Service) endStaleUploads(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("end stale upload %s: %w", d.ID, err)
 			}
-			s.uploads.drop(d.ID)
+			n.then = append(n.then, func() { s.uploads.drop(d.ID) })
 			n.deployments = append(n.deployments, d)
 		}
 		return nil
@@ -149,6 +149,7 @@ func (s *Service) expireOne(ctx context.Context, d *DeploymentRow) error {
 	defer unlock()
 	removed := false
 	err = s.update(ctx, func(tx Tx, n *notes) error {
+		removed = false
 		row, err := tx.Deployment(d.ID)
 		if err != nil {
 			return err

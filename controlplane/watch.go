@@ -121,7 +121,7 @@ func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
 }
 
 func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) {
-	err := s.store.Update(ctx, func(tx Tx) error {
+	err := s.update(ctx, func(tx Tx, n *notes) error {
 		row, err := tx.Deployment(d.ID)
 		if err != nil || row.ClaimedBy != d.ClaimedBy {
 			return err // somebody else was faster
@@ -129,7 +129,7 @@ func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) {
 		row.ClaimedBy, row.ClaimUntil = s.holder, s.now().Add(claimLease)
 		ok, err := tx.SaveDeployment(row, StatusInProgress, a.Number)
 		if ok {
-			s.builders.add(d.Handle, a)
+			n.then = append(n.then, func() { s.builders.add(d.Handle, a) })
 		}
 		return err
 	})
