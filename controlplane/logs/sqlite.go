@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -130,7 +129,7 @@ func (s *SQLite) Lines(ctx context.Context, log controlplane.LogRef, after contr
 	if query == "" {
 		return s.page(ctx, log.Deployment, after, limit)
 	}
-	query = strings.ToLower(query)
+	search := newSearch(query)
 	found := []controlplane.LogLine{}
 	for {
 		page, err := s.page(ctx, log.Deployment, after, searchPage)
@@ -138,7 +137,7 @@ func (s *SQLite) Lines(ctx context.Context, log controlplane.LogRef, after contr
 			return nil, err
 		}
 		for _, l := range page {
-			if !strings.Contains(strings.ToLower(l.Text), query) {
+			if !search.finds(l.Text) {
 				continue
 			}
 			if found = append(found, l); len(found) == limit {
