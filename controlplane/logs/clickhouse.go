@@ -215,7 +215,7 @@ func (c *ClickHouse) try(ctx context.Context, longest time.Duration, call func(c
 			return c.explain(err)
 		}
 		select {
-		case <-time.After(time.Duration(n) * (50 + rand.N(100*time.Millisecond)/time.Millisecond) * time.Millisecond):
+		case <-time.After(time.Duration(n) * (50*time.Millisecond + rand.N(100*time.Millisecond))):
 		case <-ctx.Done():
 			return c.explain(err)
 		}

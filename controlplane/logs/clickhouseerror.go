@@ -2,12 +2,14 @@ package logs
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -71,6 +73,7 @@ func (c *ClickHouse) explain(err error) error {
 		return fmt.Errorf("ClickHouse at %s: %s", c.address, oneLine(err))
 	}
 	var network net.Error
+	var record tls.RecordHeaderError
 	switch {
 	case err == nil || errors.Is(err, context.Canceled) || errors.Is(err, ErrAway) || errors.Is(err, errClosed):
 		return err
@@ -78,10 +81,12 @@ func (c *ClickHouse) explain(err error) error {
 		return fmt.Errorf("the certificate of ClickHouse at %s is not trusted: %w", c.address, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, clickhouse.ErrAcquireConnTimeout), errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("%w: %s does not answer in time", ErrAway, c.address)
+	case errors.As(err, &record):
+		return fmt.Errorf("%w: %s does not speak TLS: the port is that of the native protocol with TLS (9440), or leave TLS out", ErrAway, c.address)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(err.Error(), "unexpected packet"):
+		return fmt.Errorf("%w: %s has ended the connection, or answers by another protocol: the port is that of the native protocol (9000, with TLS 9440), not of HTTP", ErrAway, c.address)
 	case errors.As(err, &network):
 		return fmt.Errorf("%w: %s can't be reached: %s", ErrAway, c.address, oneLine(err))
-	case errors.Is(err, io.EOF), strings.Contains(err.Error(), "unexpected packet"):
-		return fmt.Errorf("%w: %s answers, but not by the native protocol, or has just ended: the port is that of the native protocol (9000, with TLS 9440), not of HTTP", ErrAway, c.address)
 	}
 	return fmt.Errorf("ClickHouse at %s: %s", c.address, oneLine(err))
 }

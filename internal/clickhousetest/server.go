@@ -145,7 +145,13 @@ func (s *Server) log() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(b[max(0, len(b)-6000):])
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, " {") { // no stack trace
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-20):], "")
 }
 
 // find finds the program on the PATH, or where Debian puts it.

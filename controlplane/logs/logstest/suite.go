@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) controlplane.LogStore) {
 		{"pages go on behind a cursor", testPages},
 		{"a cursor may be anywhere", testCursors},
 		{"a search finds text in any case", testSearch},
+		{"a search is by the lower case of any letter", testSearchLetters},
+		{"a search pages through what it finds", testSearchPages},
 		{"the extent is bytes and the last line", testExtent},
 		{"deletion takes one deployment's lines", testDelete},
 		{"what is deleted stays so", testDeleteIsForGood},
@@ -82,7 +84,7 @@ func readLog(t *testing.T, s controlplane.LogStore, log controlplane.LogRef, aft
 	return lines
 }
 
-func texts(lines []controlplane.LogLine) (out []string) {
+func textsOf(lines []controlplane.LogLine) (out []string) {
 	for _, l := range lines {
 		out = append(out, l.Text)
 	}
@@ -106,7 +108,7 @@ func testFields(t *testing.T, s controlplane.LogStore) {
 func testOrder(t *testing.T, s controlplane.LogStore) {
 	write(t, s, "d", line(2, 1, "c"), line(1, 10, "b"), line(1, 9, "a"))
 	write(t, s, "d", line(10, 1, "d"))
-	same(t, "order", texts(read(t, s, "d", controlplane.Cursor{}, 9, "")), []string{"a", "b", "c", "d"})
+	same(t, "order", textsOf(read(t, s, "d", controlplane.Cursor{}, 9, "")), []string{"a", "b", "c", "d"})
 }
 
 func testOnce(t *testing.T, s controlplane.LogStore) {
@@ -114,8 +116,8 @@ func testOnce(t *testing.T, s controlplane.LogStore) {
 	write(t, s, "d", line(1, 1, "first"), line(1, 2, "second"))
 	write(t, s, "d", line(1, 2, "second"), line(1, 2, "second"), line(2, 1, "third"))
 	want := []string{"first", "second", "third"}
-	same(t, "lines", texts(read(t, s, "d", controlplane.Cursor{}, 9, "")), want)
-	same(t, "found", texts(read(t, s, "d", controlplane.Cursor{}, 9, "S")), want[:2])
+	same(t, "lines", textsOf(read(t, s, "d", controlplane.Cursor{}, 9, "")), want)
+	same(t, "found", textsOf(read(t, s, "d", controlplane.Cursor{}, 9, "S")), want[:2])
 	for limit := range 4 {
 		same(t, "page", len(read(t, s, "d", controlplane.Cursor{}, limit, "")), limit)
 	}
@@ -155,10 +157,10 @@ func testOnceConcurrently(t *testing.T, s controlplane.LogStore) {
 
 // testMany writes logs of many days at once, as after a long outage.
 func testMany(t *testing.T, s controlplane.LogStore) {
-	const total = 250
+	const total = 130
 	var batches []controlplane.LogBatch
 	log := func(n int) controlplane.LogRef {
-		return controlplane.LogRef{Deployment: fmt.Sprint("d", n), Created: now.AddDate(0, 0, -n%125)}
+		return controlplane.LogRef{Deployment: fmt.Sprint("d", n), Created: now.AddDate(0, 0, -n%65)}
 	}
 	for n := range total {
 		batches = append(batches,
@@ -169,7 +171,7 @@ func testMany(t *testing.T, s controlplane.LogStore) {
 		t.Fatal(err)
 	}
 	for n := range total {
-		same(t, log(n).Deployment, texts(readLog(t, s, log(n), controlplane.Cursor{}, 9, "")), []string{fmt.Sprint(n), fmt.Sprint(n)})
+		same(t, log(n).Deployment, textsOf(readLog(t, s, log(n), controlplane.Cursor{}, 9, "")), []string{fmt.Sprint(n), fmt.Sprint(n)})
 	}
 }
 
@@ -184,7 +186,7 @@ func testPages(t *testing.T, s controlplane.LogStore) {
 		if len(page) == 0 {
 			break
 		}
-		all = append(all, texts(page)...)
+		all = append(all, textsOf(page)...)
 		last := page[len(page)-1]
 		after = controlplane.Cursor{Attempt: last.Attempt, Seq: last.Seq}
 	}
@@ -213,7 +215,7 @@ func testCursors(t *testing.T, s controlplane.LogStore) {
 		{controlplane.Cursor{Attempt: 65535, Seq: high}, nil},
 		{controlplane.Cursor{Attempt: 1 << 30, Seq: 1}, nil},
 	} {
-		same(t, test.after.String(), texts(read(t, s, "d", test.after, 9, "")), test.want)
+		same(t, test.after.String(), textsOf(read(t, s, "d", test.after, 9, "")), test.want)
 	}
 }
 
@@ -226,10 +228,65 @@ func testSearch(t *testing.T, s controlplane.LogStore) {
 		"äö":    {"errors: ÄÖ"},
 		"other": nil,
 	} {
-		same(t, query, texts(read(t, s, "d", controlplane.Cursor{}, 9, query)), want)
+		same(t, query, textsOf(read(t, s, "d", controlplane.Cursor{}, 9, query)), want)
 	}
-	same(t, "a page of it", texts(read(t, s, "d", controlplane.Cursor{}, 1, "error")), []string{"An ERROR here"})
-	same(t, "behind a cursor", texts(read(t, s, "d", controlplane.Cursor{Attempt: 1, Seq: 1}, 9, "error")), []string{"errors: ÄÖ"})
+	same(t, "a page of it", textsOf(read(t, s, "d", controlplane.Cursor{}, 1, "error")), []string{"An ERROR here"})
+	same(t, "behind a cursor", textsOf(read(t, s, "d", controlplane.Cursor{Attempt: 1, Seq: 1}, 9, "error")), []string{"errors: ÄÖ"})
+}
+
+// testSearchLetters has letters whose cases differ in bytes, are no pair, or are
+// ASCII in one case alone.
+func testSearchLetters(t *testing.T, s controlplane.LogStore) {
+	texts := []string{
+		"plain", "FEHLER: Ärger mit der Größe", "GRÖẞE", "größe", "Ошибка СБОРКИ", "ΣΊΣΥΦΟΣ", "σίσυφος", "300 \u212A", "300 K",
+		"\u0130stanbul", "istanbul", "ISTANBUL", "ıstanbul", "ȺȾ", "ⱥⱦ", "日本語のエラー", "𐐀𐐁", "𐐨𐐩", "ǅ", "a\\b'c\"d`e", "100%_$1?@x{y:String}", "e\u0301", "",
+	}
+	for i, text := range texts {
+		write(t, s, "d", line(1, int64(i+1), text))
+	}
+	for _, query := range append(texts, "ärger", "ÄRGER", "größe", "GRÖSSE", "ошибка", "сборки", "σ", "ς", "k", "K", "\u212A", "i", "I", "\u0130", "0 k", "ⱥ", "Ⱥ", "エラー", "𐐀", "ǆ", "Ǆ", "b'C", "\\", "?", "$1", "@x", "É", "e", "r mit der g", "\xff") {
+		if query == "" {
+			continue
+		}
+		want := []string{}
+		for _, text := range texts {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(query)) {
+				want = append(want, text)
+			}
+		}
+		same(t, fmt.Sprintf("%q", query), append([]string{}, textsOf(read(t, s, "d", controlplane.Cursor{}, 99, query))...), want)
+	}
+}
+
+// testSearchPages finds the same by pages of every size, among more lines than a
+// store reads at once.
+func testSearchPages(t *testing.T, s controlplane.LogStore) {
+	var lines []controlplane.LogLine
+	want := map[string][]string{}
+	for n := range int64(45_000) {
+		text := fmt.Sprint(n)
+		if n%9_000 == 8_999 {
+			text += " Wärme"
+			want["WÄR"], want["Ä"], want["rm"] = append(want["WÄR"], text), append(want["Ä"], text), append(want["rm"], text)
+		}
+		lines = append(lines, line(1+int(n/20_000), 1+n, text))
+	}
+	write(t, s, "d", lines...)
+	for query, want := range want {
+		for limit := 1; limit <= len(want)+1; limit++ {
+			got, after := []string{}, controlplane.Cursor{}
+			for {
+				page := read(t, s, "d", after, limit, query)
+				got = append(got, textsOf(page)...)
+				if len(page) < limit {
+					break
+				}
+				last := page[len(page)-1]
+				after = controlplane.Cursor{Attempt: last.Attempt, Seq: last.Seq}
+			}
+			same(t, fmt.Sprintf("%s by %d", query, limit), got, want)
+		}
+	}
 }
 
 func testExtent(t *testing.T, s controlplane.LogStore) {
@@ -358,7 +415,7 @@ func testText(t *testing.T, s controlplane.LogStore) {
 	for i, text := range want {
 		write(t, s, "d", line(1, int64(i+1), text))
 	}
-	same(t, "texts", texts(read(t, s, "d", controlplane.Cursor{}, 99, "")), want)
+	same(t, "texts", textsOf(read(t, s, "d", controlplane.Cursor{}, 99, "")), want)
 }
 
 // testLarge keeps 16 MiB, in lines of 16 KiB, and reads them by pages.
