@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -14,6 +15,13 @@ const (
 	maxReason    = 4000    // bytes
 	maxClockSkew = 24 * time.Hour
 	heardEvery   = 5 * time.Second // the database is told that a builder lives
+
+	// A state is told when the lines before it can be read, and so waits for them
+	// to be published: this long, so that it does not wait for a stream that
+	// does not answer. A failure waits longer, as its attempt's token ends with
+	// it, and with that all that the builder still has to hand in.
+	stateWait   = 300 * time.Millisecond
+	failureWait = time.Minute
 )
 
 // HandleEvents takes in what the builder of an attempt reports. State events
@@ -36,11 +44,29 @@ func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, e
 	meter := s.meters.get(attempt.Deployment)
 	meter.mu.Lock()
 	defer meter.mu.Unlock()
-	// The lines first: a state is told when they can be read. Where they can't
-	// be kept the state counts all the same, and the builder sends them again.
-	lost := s.keepLines(ctx, meter, attempt.Log(), attempt.Number, events)
-	if lost == nil && linesOnly(events) && s.now().Sub(meter.heard) < heardEvery {
-		return s.isOver(ctx, attempt)
+	var lost error
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		lost = s.keepEvents(ctx, meter, attempt.Log(), events)
+	}()
+	defer func() { <-kept }()
+	if linesOnly(events) {
+		<-kept
+		if lost == nil && s.now().Sub(meter.heard) < heardEvery {
+			return s.isOver(ctx, attempt)
+		}
+	} else if failed := failure(events); failed >= 0 {
+		if <-kept; lost != nil && s.waits(meter) {
+			events = events[:failed]
+		}
+	} else {
+		timer := time.NewTimer(stateWait)
+		defer timer.Stop()
+		select {
+		case <-kept:
+		case <-timer.C:
+		}
 	}
 	ended := false
 	err = s.update(ctx, func(tx Tx, n *notes) (err error) {
@@ -53,7 +79,22 @@ func (s *Service) HandleEvents(ctx context.Context, a Actor, attemptID string, e
 	if canceled || ended {
 		s.meters.drop(attempt.Deployment)
 	}
+	<-kept
 	return canceled, or(err, lost)
+}
+
+// failure is the place of the event that says that the attempt is over; -1:
+// there is none.
+func failure(events []site.Event) int {
+	return slices.IndexFunc(events, func(e site.Event) bool { return e.Type == site.EventFailed })
+}
+
+// waits reports whether the end of an attempt waits for its lines still.
+func (s *Service) waits(meter *logMeter) bool {
+	if meter.ended.IsZero() {
+		meter.ended = s.now()
+	}
+	return s.now().Sub(meter.ended) < failureWait
 }
 
 // linesOnly reports whether events change nothing but the log.
@@ -87,30 +128,42 @@ func checkEvents(a Attempt, events []site.Event) error {
 	last := int64(0)
 	for i := range events {
 		e := &events[i]
+		if err := CheckEvent(e); err != nil {
+			return err
+		}
 		switch {
-		case e.Version != site.EventVersion:
-			return Invalid("v", "This control plane takes version %d of events, not %d.", site.EventVersion, e.Version)
 		case e.Deployment != a.Deployment || e.Attempt != a.Number:
 			return Invalid("attempt", "The event is of attempt %s.%d, the token of %s.", e.Deployment, e.Attempt, a.ID())
-		case e.Seq < 1 || e.Seq > maxEventSeq || e.Seq <= last:
+		case e.Seq <= last:
 			return Invalid("seq", "Number events upwards from 1; this is %d, the one before %d.", e.Seq, last)
-		case !knownPhase(e.Phase):
-			return Invalid("phase", "%q is no phase.", cut(string(e.Phase), 50))
-		case e.Type != site.EventLog && len(e.Lines) > 0, len(e.Lines) > maxLines, e.Type == site.EventLog && len(e.Lines) == 0:
-			return Invalid("lines", "A log event has 1 to %d lines, other events none.", maxLines)
-		}
-		switch e.Type {
-		case site.EventStarted, site.EventPhase, site.EventHeartbeat, site.EventSource, site.EventDetected, site.EventFailed:
-		case site.EventLog:
-			for _, l := range e.Lines {
-				if l.Stream != site.Stdout && l.Stream != site.Stderr && l.Stream != site.System {
-					return Invalid("stream", "%q is no stream.", cut(string(l.Stream), 50))
-				}
-			}
-		default:
-			return Invalid("type", "%q is no type of event.", cut(string(e.Type), 50))
 		}
 		last = e.Seq + e.Numbers() - 1
+	}
+	return nil
+}
+
+// CheckEvent says what is wrong with an event whoever it comes from.
+func CheckEvent(e *site.Event) error {
+	switch {
+	case e.Version != site.EventVersion:
+		return Invalid("v", "This control plane takes version %d of events, not %d.", site.EventVersion, e.Version)
+	case e.Seq < 1 || e.Seq > maxEventSeq:
+		return Invalid("seq", "Number events upwards from 1; this is %d.", e.Seq)
+	case !knownPhase(e.Phase):
+		return Invalid("phase", "%q is no phase.", cut(string(e.Phase), 50))
+	case e.Type != site.EventLog && len(e.Lines) > 0, len(e.Lines) > maxLines, e.Type == site.EventLog && len(e.Lines) == 0:
+		return Invalid("lines", "A log event has 1 to %d lines, other events none.", maxLines)
+	}
+	switch e.Type {
+	case site.EventStarted, site.EventPhase, site.EventHeartbeat, site.EventSource, site.EventDetected, site.EventFailed:
+	case site.EventLog:
+		for _, l := range e.Lines {
+			if l.Stream != site.Stdout && l.Stream != site.Stderr && l.Stream != site.System {
+				return Invalid("stream", "%q is no stream.", cut(string(l.Stream), 50))
+			}
+		}
+	default:
+		return Invalid("type", "%q is no type of event.", cut(string(e.Type), 50))
 	}
 	return nil
 }

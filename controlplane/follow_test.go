@@ -22,9 +22,10 @@ func readAll(t *testing.T, events <-chan controlplane.LogEvent, enough func(line
 				return lines, states, last
 			}
 			last = e.ID
-			if e.Line != nil {
+			switch {
+			case e.Line != nil:
 				lines = append(lines, e.Line.Text)
-			} else {
+			case e.State != nil:
 				states = append(states, e.State.Status)
 			}
 			if enough != nil && enough(lines, states) {

@@ -21,6 +21,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 	"github.com/mini-vercel/mini-vercel/controlplane/store/storetest"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
 	"github.com/mini-vercel/mini-vercel/internal/pgtest"
@@ -117,7 +118,7 @@ func (p *plane) open() {
 	}
 	s, l := p.store, p.logs
 	p.t.Cleanup(func() { s.Close(); l.Close() })
-	p.Service = controlplane.New(p.config, storetest.Twice{Store: p.store}, p.logs, p.bucket, p.runner, slog.New(slog.NewTextHandler(testWriter{p.t}, nil)))
+	p.Service = controlplane.New(p.config, storetest.Twice{Store: p.store}, p.logs, stream.NewDirect(p.logs), p.bucket, p.runner, slog.New(slog.NewTextHandler(testWriter{p.t}, nil)))
 }
 
 // openStore opens the database: a file, or with TEST_STORE=postgres a database of

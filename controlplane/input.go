@@ -112,10 +112,18 @@ type LogQuery struct {
 	Query string // lines that contain this text, in any case
 }
 
-// LogEvent is what a follower of a log gets: a line or the deployment's new
-// state.
+// LogEvent is what a follower of a log gets: a line, the deployment's new state,
+// the state of the log's history, or the word that all was sent.
 type LogEvent struct {
-	ID    string // the cursor behind it
-	Line  *LogLine
-	State *Deployment
+	ID      string // the cursor behind it
+	Line    *LogLine
+	State   *Deployment
+	History *LogHistory
+	End     bool
+}
+
+// LogHistory says whether earlier lines can be read at the moment. Where it was
+// never told they can.
+type LogHistory struct {
+	Delayed bool `json:"delayed" doc:"The log store does not answer, or does not have all lines yet. Lines that come now are shown all the same."`
 }

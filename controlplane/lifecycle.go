@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -28,6 +29,7 @@ func (s *Service) Start(ctx context.Context) error {
 	s.mu.Lock()
 	s.cancel = cancel
 	s.mu.Unlock()
+	s.spawn(func() { s.stream.Run(work) })
 	s.spawn(func() { s.runPublisher(work) })
 	s.spawn(func() { s.runDispatcher(work) })
 	s.spawn(func() { s.runSweeper(work) })
@@ -154,5 +156,7 @@ func (s *Service) Ready(ctx context.Context) map[string]error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // nothing was published yet
 	}
-	return map[string]error{"database": s.store.Ping(ctx), "logs": s.logs.Ping(ctx), "bucket": err}
+	parts := map[string]error{"database": s.store.Ping(ctx), "logs": s.logs.Ping(ctx), "bucket": err}
+	maps.Copy(parts, s.stream.Parts(ctx))
+	return parts
 }

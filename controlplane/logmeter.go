@@ -27,9 +27,10 @@ type logMeter struct {
 	mu    sync.Mutex
 	known bool // what follows was read from the store
 	bytes int64
-	last  Cursor
+	last  Cursor // of the last event that was published
 	full  bool
 	heard time.Time // when the database was last told that the builder lives
+	ended time.Time // when the builder first said that the attempt has failed
 }
 
 func newLogMeters() *logMeters { return &logMeters{of: map[string]*logMeter{}} }
@@ -52,47 +53,79 @@ func (m *logMeters) drop(deployment string) {
 	delete(m.of, deployment)
 }
 
-// keepLines keeps the lines of events: each once, none too long, and no more
+// measureTime bounds the look at how much log there is: where the log store
+// does not answer, the stream may take events all the same.
+const measureTime = 2 * time.Second
+
+// keepEvents publishes events: each once, no line too long, and no more lines
 // than a deployment may have. The meter is locked.
-func (s *Service) keepLines(ctx context.Context, meter *logMeter, log LogRef, attempt int, events []site.Event) error {
+func (s *Service) keepEvents(ctx context.Context, meter *logMeter, log LogRef, events []site.Event) error {
 	if !meter.known {
-		bytes, last, err := s.logs.Extent(ctx, log)
-		if err != nil {
-			return err
-		}
-		meter.bytes, meter.last, meter.known = bytes, last, true
-	}
-	var lines []LogLine
-	bytes, last, full := meter.bytes, meter.last, meter.full
-	limits := s.config.Limits
-	for _, e := range events {
-		for i, l := range e.Lines {
-			seq := e.Seq + int64(i)
-			if !last.Before(attempt, seq) || full {
-				continue
-			}
-			line := LogLine{Attempt: attempt, Seq: seq, Time: s.plausible(l.Time), Stream: l.Stream, Phase: e.Phase, Text: cleanLine(l.Text, limits.LogLineBytes)}
-			if bytes+int64(len(line.Text)) > limits.LogBytes+logSlack {
-				full = true
-				s.metrics.cut.Inc()
-				line.Stream = site.System
-				line.Text = fmt.Sprintf("The log has reached its limit of %s: what follows is left out.", mebibytes(limits.LogBytes))
-			}
-			bytes += int64(len(line.Text))
-			last = Cursor{attempt, seq}
-			lines = append(lines, line)
+		measure, cancel := context.WithTimeout(ctx, measureTime)
+		bytes, last, err := s.logs.Extent(measure, log)
+		cancel()
+		if err == nil {
+			meter.bytes, meter.last = bytes, last
 		}
 	}
-	if len(lines) == 0 {
+	next := logMeter{known: true, bytes: meter.bytes, last: meter.last, full: meter.full}
+	kept, lines := make([]site.Event, 0, len(events)), 0
+	for i := range events {
+		if e, ok := s.cleanEvent(&next, events[i]); ok {
+			kept = append(kept, e)
+			lines += len(e.Lines)
+		}
+	}
+	if len(kept) == 0 {
 		return nil
 	}
-	if err := s.logs.Append(ctx, LogBatch{log, lines}); err != nil {
-		return err
+	if err := s.stream.Publish(ctx, log, kept); err != nil {
+		s.log.Warn("events can't be kept at the moment; their builder sends them again", "deployment", log.Deployment, "error", err)
+		return Errorf(CodeUnavailable, "The log can't be kept at the moment: send the events again.")
 	}
-	meter.bytes, meter.last, meter.full = bytes, last, full
-	s.metrics.lines.Add(float64(len(lines)))
-	s.lines.kept(log.Deployment, lines)
+	meter.known, meter.bytes, meter.last, meter.full = true, next.bytes, next.last, next.full
+	s.metrics.lines.Add(float64(lines))
 	return nil
+}
+
+// cleanEvent returns what is kept of an event, if anything, and counts it.
+func (s *Service) cleanEvent(meter *logMeter, e site.Event) (site.Event, bool) {
+	from := e
+	e.Time, e.Lines, e.Detected = s.plausible(e.Time), nil, nil
+	e.Reason = cutText(e.Reason, maxReason)
+	if e.Source != nil {
+		var d DeploymentRow
+		applySource(&d, e.Source, e.Time)
+		e.Source = &d.Source
+	}
+	if e.Type != site.EventLog {
+		if !meter.last.Before(e.Attempt, e.Seq) {
+			return e, false
+		}
+		meter.last = Cursor{e.Attempt, e.Seq}
+		return e, true
+	}
+	limits := s.config.Limits
+	for i, l := range from.Lines {
+		seq := from.Seq + int64(i)
+		if !meter.last.Before(e.Attempt, seq) || meter.full {
+			continue
+		}
+		l.Time, l.Text = s.plausible(l.Time), cleanLine(l.Text, limits.LogLineBytes)
+		if meter.bytes+int64(len(l.Text)) > limits.LogBytes+logSlack {
+			meter.full = true
+			s.metrics.cut.Inc()
+			l.Stream = site.System
+			l.Text = fmt.Sprintf("The log has reached its limit of %s: what follows is left out.", mebibytes(limits.LogBytes))
+		}
+		if len(e.Lines) == 0 {
+			e.Seq = seq
+		}
+		meter.bytes += int64(len(l.Text))
+		meter.last = Cursor{e.Attempt, seq}
+		e.Lines = append(e.Lines, l)
+	}
+	return e, len(e.Lines) > 0
 }
 
 // cleanLine makes of a line text that every store takes, at most so many bytes,

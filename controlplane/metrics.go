@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,7 +82,9 @@ func newMetrics(s *Service) *metrics {
 }
 
 // Collectors returns what to register with a Prometheus registry.
-func (s *Service) Collectors() []prometheus.Collector { return s.metrics.collected }
+func (s *Service) Collectors() []prometheus.Collector {
+	return slices.Concat(s.metrics.collected, s.stream.Collectors())
+}
 
 func (m *metrics) observeLookup(o dnslookup.Outcome, took time.Duration) {
 	m.lookups.WithLabelValues(string(o)).Observe(took.Seconds())

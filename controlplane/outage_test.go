@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -28,7 +29,7 @@ func TestAnotherControlPlaneTakesOver(t *testing.T) {
 	first.report(site.Event{Type: site.EventPhase, Phase: site.PhaseBuild})
 
 	other := newFakeRunner()
-	second := controlplane.New(p.config, p.store, p.logs, p.bucket, other, slog.New(slog.DiscardHandler))
+	second := controlplane.New(p.config, p.store, p.logs, stream.NewDirect(p.logs), p.bucket, other, slog.New(slog.DiscardHandler))
 	if err := second.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,7 @@ func TestLogStoreThatIsDownFailsNoBuild(t *testing.T) {
 	down := &downLogs{}
 	p := newPlane(t)
 	down.LogStore = p.logs
-	p.Service = controlplane.New(p.config, p.store, down, p.bucket, p.runner, slog.New(slog.DiscardHandler))
+	p.Service = controlplane.New(p.config, p.store, down, stream.NewDirect(down), p.bucket, p.runner, slog.New(slog.DiscardHandler))
 	p.start()
 	d := p.deploy(p.project("repo").ID, "main")
 	b := p.claim(p.next())

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -110,7 +111,7 @@ func (p *plane) another(bucket blob.Store, now func() time.Time) *controlplane.S
 	p.t.Helper()
 	config := p.config
 	config.Exclusive, config.Now = false, now
-	s := controlplane.New(config, p.store, p.logs, bucket, newFakeRunner(), slog.New(slog.DiscardHandler))
+	s := controlplane.New(config, p.store, p.logs, stream.NewDirect(p.logs), bucket, newFakeRunner(), slog.New(slog.DiscardHandler))
 	if err := s.Start(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
@@ -285,7 +286,7 @@ func TestALeaseOfAFastClockKeepsNobodyOut(t *testing.T) {
 	p := newPlane(t, func(p *plane) { p.config.Exclusive = false })
 	right := p.clock.Now
 	p.config.Now = func() time.Time { return right().Add(10 * time.Minute) }
-	fast := controlplane.New(p.config, p.store, p.logs, p.bucket, p.runner, slog.New(slog.DiscardHandler))
+	fast := controlplane.New(p.config, p.store, p.logs, stream.NewDirect(p.logs), p.bucket, p.runner, slog.New(slog.DiscardHandler))
 	if err := fast.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -23,24 +24,27 @@ func warningsOf(problems []site.Problem) []Warning {
 	return warnings
 }
 
+// warningsTime bounds the wait for a log that can't be kept at the moment.
+const warningsTime = 2 * time.Second
+
 // logWarnings writes warnings into the log of a deployment that has no builder
 // to do so. Where the log can't be kept they are still on the deployment.
 func (s *Service) logWarnings(ctx context.Context, d *DeploymentRow, warnings []Warning) {
+	log := LogRef{d.ID, d.CreatedAt}
 	meter := s.meters.get(d.ID)
 	meter.mu.Lock()
 	defer meter.mu.Unlock()
 	defer s.meters.drop(d.ID)
-	_, last, err := s.logs.Extent(ctx, d.Log())
-	if err == nil {
-		event := site.Event{Seq: 1, Phase: site.PhaseUpload}
-		if last.Attempt == d.Attempt {
-			event.Seq = last.Seq + 1
-		}
-		for _, w := range warnings {
-			event.Lines = append(event.Lines, site.LogLine{Time: s.now(), Stream: site.System, Text: "Warning: " + site.Problem(w).String()})
-		}
-		err = s.keepLines(ctx, meter, d.Log(), d.Attempt, []site.Event{event})
+	event := site.Event{Version: site.EventVersion, Deployment: d.ID, Attempt: d.Attempt, Time: s.now(), Type: site.EventLog, Phase: site.PhaseUpload}
+	// Nobody numbers these lines. Those of a manifest that is handed in again
+	// come later, so their numbers are higher.
+	event.Seq = 1 + max(event.Time.Sub(d.CreatedAt).Microseconds(), 0)
+	for _, w := range warnings {
+		event.Lines = append(event.Lines, site.LogLine{Time: event.Time, Stream: site.System, Text: "Warning: " + site.Problem(w).String()})
 	}
+	ctx, cancel := context.WithTimeout(ctx, warningsTime)
+	defer cancel()
+	err := s.keepEvents(ctx, meter, log, []site.Event{event})
 	if err != nil {
 		s.log.Error("warnings of rules can't be written to the log", "deployment", d.ID, "error", err)
 	}

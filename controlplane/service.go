@@ -19,6 +19,7 @@ type Service struct {
 	config Config
 	store  Store
 	logs   LogStore
+	stream Stream
 	bucket blob.Store
 	runner Runner
 	log    *slog.Logger
@@ -52,13 +53,14 @@ type Service struct {
 
 // New makes a service. Start begins its work in the background; without it,
 // nothing is built and nothing published.
-func New(config Config, store Store, logs LogStore, bucket blob.Store, runner Runner, log *slog.Logger) *Service {
+func New(config Config, store Store, logs LogStore, stream Stream, bucket blob.Store, runner Runner, log *slog.Logger) *Service {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
 	s := &Service{
 		config: config.withDefaults(),
 		store:  store,
 		logs:   logs,
+		stream: stream,
 		bucket: bucket,
 		runner: runner,
 		log:    log,

@@ -21,6 +21,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/web"
 )
 
@@ -194,7 +195,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     true,
 		HeadInterval:  p.bucket.headInterval(),
-	}, p.store, p.logs, p.bucket, local, p.log)
+	}, p.store, p.logs, stream.NewDirect(p.logs), p.bucket, local, p.log)
 	proxies, err := s.proxies()
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/dnslookup/dnstest"
 )
@@ -104,7 +105,7 @@ func newPlane(t testing.TB, options ...option) *plane {
 	}
 	t.Cleanup(func() { p.logs.Close() })
 	p.runner = newRunner()
-	p.service = controlplane.New(p.config, p.store, p.logs, bucket, p.runner, p.options.Log)
+	p.service = controlplane.New(p.config, p.store, p.logs, stream.NewDirect(p.logs), bucket, p.runner, p.options.Log)
 	if err := p.service.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,9 @@ func (a *API) registerLogs() {
 	register(a, endpoint{
 		id: "followLog", method: http.MethodGet, path: "/deployments/{id}/logs/stream", tag: "Deployments",
 		summary: "Follow a deployment's log and state",
-		about:   "Server-sent events: line with a LogLine, state with the Deployment, end when there will be no more. The ids are <attempt>-<seq>.",
-		scope:   controlplane.ScopeRead, rate: rateLogs, stream: "text/event-stream",
+		about: "Server-sent events: line with a LogLine, state with the Deployment, end when there will be no more. The ids are <attempt>-<seq>. " +
+			"history with {\"delayed\": true} says that the log store does not answer: new lines come all the same, older ones as far as they can be had, and delayed is false again when it does.",
+		scope: controlplane.ScopeRead, rate: rateLogs, stream: "text/event-stream",
 	}, a.followLog)
 	page := schemaOf[Page[controlplane.LogLine]](a)
 	a.huma.OpenAPI().Paths["/deployments/{id}/logs"].Get.Responses["200"] = &huma.Response{
@@ -106,38 +107,7 @@ func (a *API) followLog(ctx context.Context, in *logStreamInput) (*huma.StreamRe
 	if err != nil {
 		return nil, err
 	}
-	return serveEvents(a, source[controlplane.LogEvent]{endedLog(ctx, events), showLog}), nil
-}
-
-// endedLog passes events on, and adds an empty one where the log is complete: a
-// channel that closes earlier, as on a stop, is no end.
-func endedLog(ctx context.Context, in <-chan controlplane.LogEvent) <-chan controlplane.LogEvent {
-	out := make(chan controlplane.LogEvent, 64)
-	go func() {
-		defer close(out)
-		var last controlplane.LogEvent
-		send := func(e controlplane.LogEvent) bool {
-			select {
-			case out <- e:
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		}
-		var state *controlplane.Deployment
-		for e := range in {
-			if last = e; e.State != nil {
-				state = e.State
-			}
-			if !send(e) {
-				return
-			}
-		}
-		if ctx.Err() == nil && state != nil && state.Status.Ended() {
-			send(controlplane.LogEvent{ID: last.ID})
-		}
-	}()
-	return out
+	return serveEvents(a, source[controlplane.LogEvent]{events, showLog}), nil
 }
 
 func showLog(e controlplane.LogEvent) ([]event, bool) {
@@ -146,6 +116,8 @@ func showLog(e controlplane.LogEvent) ([]event, bool) {
 		return []event{{ID: e.ID, Name: "line", Data: e.Line}}, false
 	case e.State != nil:
 		return []event{{ID: e.ID, Name: "state", Data: e.State}}, false
+	case e.History != nil:
+		return []event{{ID: e.ID, Name: "history", Data: e.History}}, false
 	}
 	return []event{{ID: e.ID, Name: "end", Data: empty{}}}, true
 }

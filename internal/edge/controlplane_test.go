@@ -19,6 +19,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/edge"
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -109,7 +110,7 @@ func (p *publishing) start() {
 		BaseDomain: baseName, PublicURL: "http://127.0.0.1:1", MasterKey: bytes.Repeat([]byte{7}, 32), Exclusive: true, HeadInterval: p.head,
 		Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) },
 	}
-	p.Service = controlplane.New(config, s, l, p.bucket, noRunner{}, slog.New(slog.DiscardHandler))
+	p.Service = controlplane.New(config, s, l, stream.NewDirect(l), p.bucket, noRunner{}, slog.New(slog.DiscardHandler))
 	if err := p.Start(ctx); err != nil {
 		p.t.Fatal(err)
 	}
