@@ -34,7 +34,7 @@ func (s *Service) Logs(ctx context.Context, p Principal, id string, q LogQuery) 
 	}
 	limit = min(limit, 5000)
 	if lines, err = s.logs.Lines(ctx, d.Log(), after, limit, q.Query); err != nil {
-		return nil, "", err
+		return nil, "", s.unreadableLog(id, err)
 	}
 	if len(lines) == limit {
 		last := lines[limit-1]

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -60,3 +61,12 @@ func (d *Deployment) Log() LogRef { return LogRef{d.ID, d.CreatedAt} }
 
 // Log names the log that an attempt writes.
 func (a Attempt) Log() LogRef { return LogRef{a.Deployment, a.Created} }
+
+// unreadableLog logs why a log can't be read, and tells a person so.
+func (s *Service) unreadableLog(id string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	s.log.Error("a log can't be read", "deployment", id, "error", err)
+	return Errorf(CodeUnavailable, "The log store does not answer, so the log can't be read now. It is not lost: try again in a moment. The log of the control plane says more.")
+}

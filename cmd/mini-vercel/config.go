@@ -58,6 +58,9 @@ func writeSettingsTable(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| variable | default | what |\n|---|---|---|\n")
 	for _, setting := range (&Settings{}).fields() {
+		if setting.Heading != "" {
+			fmt.Fprintf(&b, "| **%s** |  |  |\n", setting.Heading)
+		}
 		value := ""
 		if setting.Default != "" {
 			value = "`" + setting.Default + "`"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/builder/sandbox"
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
-	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 	"github.com/mini-vercel/mini-vercel/controlplane/stream"
@@ -74,7 +74,7 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 
 // collectors are the metrics of the API and of the work behind it.
 func (p *controlPlane) collectors() []prometheus.Collector {
-	return append(p.metrics.Collectors(), p.service.Collectors()...)
+	return slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.logs.collectors)
 }
 
 // controlPlane is the control plane with its embedded parts.
@@ -89,7 +89,7 @@ type controlPlane struct {
 
 	bucket   *openedBucket
 	store    *store.Store
-	logs     *logs.SQLite
+	logs     *logStore
 	accounts *controlplane.Accounts
 	service  *controlplane.Service
 	server   *webServer
@@ -131,7 +131,7 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 	if p.store, err = store.Open(ctx, dir.join("mini-vercel.db")); err != nil {
 		return p, err
 	}
-	if p.logs, err = logs.OpenSQLite(ctx, dir.join("logs.db")); err != nil {
+	if p.logs, err = s.openLogs(ctx, dir, p.log); err != nil {
 		return p, err
 	}
 	p.accounts = controlplane.NewAccounts(controlplane.AccountsConfig{OpenSignup: s.Signup == "open"}, p.store)
@@ -195,7 +195,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     true,
 		HeadInterval:  p.bucket.headInterval(),
-	}, p.store, p.logs, stream.NewDirect(p.logs), p.bucket, local, p.log)
+	}, p.store, p.logs.LogStore, stream.NewDirect(p.logs.LogStore), p.bucket, local, p.log)
 	proxies, err := s.proxies()
 	if err != nil {
 		return err

@@ -102,6 +102,8 @@ type Settings struct {
 	EdgeAccessLog       string `env:"EDGE_ACCESS_LOG" default:"off" help:"Where the edge logs requests, as JSON: off, stdout, stderr or file."`
 	EdgeAccessLogFile   string `env:"EDGE_ACCESS_LOG_FILE" help:"That file. Default: DATA_DIR/access.log."`
 	EdgeMetricsProjects int    `env:"EDGE_METRICS_PROJECTS" help:"Projects that have metrics of their own, the first that are asked for; the others share the label _other. 0: requests are not counted by project."`
+
+	ClickHouseSettings `heading:"Logs in ClickHouse"`
 }
 
 // later lists variables of production engines that this version does not have:
@@ -109,7 +111,6 @@ type Settings struct {
 var later = map[string]string{
 	"DATABASE_URL":     "PostgreSQL",
 	"KAFKA_BROKERS":    "Kafka",
-	"CLICKHOUSE_HOST":  "ClickHouse",
 	"ECS_CLUSTER_NAME": "AWS ECS",
 	"SUPABASE_URL":     "Supabase",
 }
@@ -239,6 +240,9 @@ func (s *Settings) Check() error {
 	if _, err := s.edgeURL(); err != nil {
 		return err
 	}
+	if err := s.checkClickHouse(); err != nil {
+		return err
+	}
 	return s.checkPublicURL()
 }
 
@@ -347,6 +351,7 @@ func (s *Settings) limits() site.Limits {
 type Setting struct {
 	Name, Default, Help string
 	Secret              bool
+	Heading             string // of the block that begins with it
 }
 
 // show returns the value as people may see it.
@@ -357,18 +362,29 @@ func (s Setting) show(value string) string {
 	return value
 }
 
-// fields yields every field of the settings with its reference.
+// fields yields every field of the settings with its reference, those of
+// embedded structs in their place.
 func (s *Settings) fields() func(yield func(reflect.Value, Setting) bool) {
-	return func(yield func(reflect.Value, Setting) bool) {
-		v := reflect.ValueOf(s).Elem()
-		for i := range v.NumField() {
-			tag := v.Type().Field(i).Tag
-			setting := Setting{Name: tag.Get("env"), Default: tag.Get("default"), Help: tag.Get("help"), Secret: tag.Get("secret") == "true"}
-			if !yield(v.Field(i), setting) {
-				return
+	return func(yield func(reflect.Value, Setting) bool) { eachField(reflect.ValueOf(s).Elem(), "", yield) }
+}
+
+func eachField(v reflect.Value, heading string, yield func(reflect.Value, Setting) bool) (more bool) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		tag := field.Tag
+		if field.Anonymous {
+			if !eachField(v.Field(i), tag.Get("heading"), yield) {
+				return false
 			}
+			continue
 		}
+		setting := Setting{Name: tag.Get("env"), Default: tag.Get("default"), Help: tag.Get("help"), Secret: tag.Get("secret") == "true", Heading: heading}
+		if !yield(v.Field(i), setting) {
+			return false
+		}
+		heading = ""
 	}
+	return true
 }
 
 func assign(field reflect.Value, text string) error {

@@ -43,6 +43,12 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"EDGE_ADDRESSES":                {"EDGE_ADDRESSES=192.0.2.1, example.com"},
 		"EDGE_ACCESS_LOG":               {"EDGE_ACCESS_LOG=yes"},
 		"MAX_DOMAINS":                   {"MAX_DOMAINS=0"},
+		"CLICKHOUSE_PORT":               {"CLICKHOUSE_HOST=ch", "CLICKHOUSE_PORT=65536"},
+		"CLICKHOUSE_PASSWORD is":        {"CLICKHOUSE_PASSWORD=x"},
+		"CLICKHOUSE_SSL is":             {"CLICKHOUSE_SSL=true"},
+		"CLICKHOUSE_SSL_CA is":          {"CLICKHOUSE_HOST=ch", "CLICKHOUSE_SSL_CA=ca.pem"},
+		"CLICKHOUSE_DATABASE":           {"CLICKHOUSE_HOST=ch", "CLICKHOUSE_DATABASE=a-b"},
+		"CLICKHOUSE_HOST":               {"CLICKHOUSE_HOST=ch:9000"},
 		"EDGE_URL":                      {"EDGE_URL=10.0.0.7:8001"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +71,7 @@ func TestSettingsDefaultsAndLimits(t *testing.T) {
 	if s.Port != 9000 || s.EdgePort != 8001 || s.BaseDomain != "localhost" || s.BuildCount < 1 || s.BuildTimeout != 30*time.Minute {
 		t.Fatalf("defaults: %+v", s)
 	}
-	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001"} {
+	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001", "LOG_RETENTION_DAYS=36500", "LOG_RETENTION_DAYS=0", "CLICKHOUSE_HOST=::1", "CLICKHOUSE_HOST=10.0.0.3"} {
 		if _, err := Load([]string{env}); err != nil {
 			t.Errorf("%s: %v", env, err)
 		}

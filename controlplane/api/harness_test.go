@@ -47,7 +47,7 @@ type plane struct {
 	clock    *clock
 	options  api.Options
 	store    *store.Store
-	logs     *logs.SQLite
+	logs     controlplane.LogStore // a file unless an option gives another
 	service  *controlplane.Service
 	accounts *controlplane.Accounts
 	server   *httptest.Server
@@ -100,8 +100,10 @@ func newPlane(t testing.TB, options ...option) *plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.store.Close() })
-	if p.logs, err = logs.OpenSQLite(t.Context(), filepath.Join(dir, "logs.db")); err != nil {
-		t.Fatal(err)
+	if p.logs == nil {
+		if p.logs, err = logs.OpenSQLite(t.Context(), filepath.Join(dir, "logs.db")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() { p.logs.Close() })
 	p.runner = newRunner()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,8 +75,8 @@ var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 // used, and makes what is missing then; [ClickHouse.Check] does so at once.
 func OpenClickHouse(o ClickHouseOptions) (*ClickHouse, error) {
 	o = o.withDefaults()
-	if !databaseName.MatchString(o.Database) {
-		return nil, fmt.Errorf("the database's name %q is not one of letters, digits and underscores", o.Database)
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
 	config, err := o.tlsConfig()
 	if err != nil {
@@ -119,6 +120,19 @@ func (o ClickHouseOptions) withDefaults() ClickHouseOptions {
 	return o
 }
 
+// Check says which setting is wrong, by its variable, without a look at the
+// server.
+func (o ClickHouseOptions) Check() error {
+	o = o.withDefaults()
+	if strings.Contains(o.Host, "/") || strings.Contains(o.Host, ":") && net.ParseIP(o.Host) == nil {
+		return fmt.Errorf("CLICKHOUSE_HOST=%s: use a host's name or address alone, without scheme and port", o.Host)
+	}
+	if !databaseName.MatchString(o.Database) {
+		return fmt.Errorf("CLICKHOUSE_DATABASE=%s: use letters, digits and underscores", o.Database)
+	}
+	return nil
+}
+
 func (o ClickHouseOptions) tlsConfig() (*tls.Config, error) {
 	if !o.TLS {
 		return nil, nil
@@ -129,11 +143,11 @@ func (o ClickHouseOptions) tlsConfig() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(o.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the CA's certificates: %w", err)
+		return nil, fmt.Errorf("CLICKHOUSE_SSL_CA: %w", err)
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", o.CAFile)
+		return nil, fmt.Errorf("CLICKHOUSE_SSL_CA=%s: it has no certificate in PEM", o.CAFile)
 	}
 	return config, nil
 }
