@@ -3,6 +3,7 @@ package controlplane
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,6 +23,11 @@ func ParseMasterKey(text string) ([]byte, error) {
 		return nil, fmt.Errorf("use %d random bytes in base64, such as `openssl rand -base64 %d` prints", MasterKeySize, MasterKeySize)
 	}
 	return key, nil
+}
+
+// KeyFingerprint tells a master key from others and says nothing of it.
+func KeyFingerprint(key []byte) string {
+	return hex.EncodeToString(DeriveKey(key, "fingerprint")[:8])
 }
 
 // LoadMasterKey reads the master key from a file, and makes the file where

@@ -74,7 +74,7 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 
 // collectors are the metrics of the API and of the work behind it.
 func (p *controlPlane) collectors() []prometheus.Collector {
-	return slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.logs.collectors)
+	return slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors)
 }
 
 // controlPlane is the control plane with its embedded parts.
@@ -128,8 +128,11 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 			return p, err
 		}
 	}
-	if p.store, err = store.Open(ctx, dir.join("mini-vercel.db")); err != nil {
+	if p.store, err = s.openStore(ctx, dir); err != nil {
 		return p, err
+	}
+	if s.DatabaseURL != "" && exists(dir.path, databaseName) {
+		p.log.Warn("DATABASE_URL is set, so the database in the data directory is not used: `mini-vercel db copy` moves it", "file", dir.join(databaseName))
 	}
 	if p.logs, err = s.openLogs(ctx, dir, p.log); err != nil {
 		return p, err
@@ -193,7 +196,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		LogRetention:        retention(time.Duration(s.LogRetentionDays) * 24 * time.Hour),
 
 		AllowLocalGit: s.AllowLocalGit,
-		Exclusive:     true,
+		Exclusive:     s.DatabaseURL == "",
 		HeadInterval:  p.bucket.headInterval(),
 	}, p.store, p.logs.LogStore, stream.NewDirect(p.logs.LogStore), p.bucket, local, p.log)
 	proxies, err := s.proxies()

@@ -55,6 +55,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly.`,
 		newControlPlaneCommand(),
 		newBuildCommand(),
 		newUserCommand(),
+		newDatabaseCommand(),
 		newConfigCommand(),
 	)
 	return root

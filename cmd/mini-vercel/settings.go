@@ -43,6 +43,8 @@ type Settings struct {
 	R2AccessKeyID     string `env:"R2_ACCESS_KEY_ID" secret:"true" help:"Id of the bucket's access key; an edge's may be read-only. Default: what the AWS SDK finds."`
 	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
 
+	PostgresSettings
+
 	DNSResolver          string `env:"DNS_RESOLVER" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
 	EdgeCNAME            string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
 	EdgeAddresses        string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
@@ -109,7 +111,6 @@ type Settings struct {
 // later lists variables of production engines that this version does not have:
 // starting without them would store data where the operator does not expect it.
 var later = map[string]string{
-	"DATABASE_URL":     "PostgreSQL",
 	"KAFKA_BROKERS":    "Kafka",
 	"ECS_CLUSTER_NAME": "AWS ECS",
 	"SUPABASE_URL":     "Supabase",
@@ -223,6 +224,9 @@ func (s *Settings) Check() error {
 		}
 	}
 	if _, err := s.proxies(); err != nil {
+		return err
+	}
+	if err := s.checkPostgres(); err != nil {
 		return err
 	}
 	if err := s.checkBucket(); err != nil {

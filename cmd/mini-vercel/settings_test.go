@@ -27,7 +27,9 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"PUBLIC_URL":                    {"PUBLIC_URL=deploy.example.com"},
 		"MAX_FILE_MIB":                  {"MAX_FILE_MIB=4096"},
 		"LOG_RETENTION_DAYS":            {"LOG_RETENTION_DAYS=36501"},
-		"DATABASE_URL":                  {"DATABASE_URL=postgres://localhost/x"},
+		"DATABASE_URL":                  {"DATABASE_URL=postgres://localhost/x?sslmode=perhaps"},
+		"DATABASE_CONNECTIONS":          {"DATABASE_CONNECTIONS=5"},
+		"DATABASE_STATEMENT_TIMEOUT":    {"DATABASE_STATEMENT_TIMEOUT=999ms"},
 		"BUILD_SANDBOX":                 {"BUILD_SANDBOX=yes"},
 		"PORT and EDGE_PORT":            {"PORT=8001"},
 		"EDGE_TLS":                      {"EDGE_TLS=on"},
@@ -71,7 +73,7 @@ func TestSettingsDefaultsAndLimits(t *testing.T) {
 	if s.Port != 9000 || s.EdgePort != 8001 || s.BaseDomain != "localhost" || s.BuildCount < 1 || s.BuildTimeout != 30*time.Minute {
 		t.Fatalf("defaults: %+v", s)
 	}
-	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001", "LOG_RETENTION_DAYS=36500", "LOG_RETENTION_DAYS=0", "CLICKHOUSE_HOST=::1", "CLICKHOUSE_HOST=10.0.0.3"} {
+	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001", "LOG_RETENTION_DAYS=36500", "LOG_RETENTION_DAYS=0", "CLICKHOUSE_HOST=::1", "CLICKHOUSE_HOST=10.0.0.3", "DATABASE_CONNECTIONS=6", "DATABASE_CONNECTIONS=1000", "DATABASE_STATEMENT_TIMEOUT=1s", "DATABASE_URL=host=/run/postgresql dbname=x"} {
 		if _, err := Load([]string{env}); err != nil {
 			t.Errorf("%s: %v", env, err)
 		}
@@ -107,7 +109,7 @@ func TestTheDashboardIsNeverBelowTheTenantsDomain(t *testing.T) {
 }
 
 func TestSecretsAreNeverShown(t *testing.T) {
-	s, err := Load([]string{"MASTER_KEY=c2VjcmV0"})
+	s, err := Load([]string{"MASTER_KEY=c2VjcmV0", "DATABASE_URL=postgres://u:c2VjcmV0@localhost/x"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
-	"github.com/mini-vercel/mini-vercel/controlplane/store"
 )
 
 // databaseName is the database's file in the data directory.
@@ -27,14 +26,14 @@ func newUserCommand() *cobra.Command {
 		Short: "Give an account a new password",
 		Long: `Reset-password asks for a new password, or reads it from standard input, and ends
 the account's sessions; its API tokens stay. It opens the database itself: stop the
-control plane first.`,
+control plane first, unless DATABASE_URL is set.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := f.settings(cmd)
 			if err != nil {
 				return err
 			}
-			return resetPassword(cmd, s.DataDir, args[0])
+			return resetPassword(cmd, s, args[0])
 		},
 	}
 	reset.Flags().StringVar(&f.data, "data", "", "directory of the embedded parts (default ./data)")
@@ -42,21 +41,23 @@ control plane first.`,
 	return c
 }
 
-func resetPassword(cmd *cobra.Command, data, email string) (err error) {
-	if !exists(data, databaseName) {
-		return fmt.Errorf("%s has no database: name the control plane's data directory with --data", data)
+func resetPassword(cmd *cobra.Command, s *Settings, email string) (err error) {
+	if s.DatabaseURL == "" && !exists(s.DataDir, databaseName) {
+		return fmt.Errorf("%s has no database: name the control plane's data directory with --data, or set DATABASE_URL", s.DataDir)
 	}
-	dir, err := openDataDir(data)
-	if err != nil {
-		return err
+	var dir *dataDir
+	if s.DatabaseURL == "" { // PostgreSQL may be used while control planes run
+		if dir, err = openDataDir(s.DataDir); err != nil {
+			return err
+		}
+		defer dir.Close()
 	}
-	defer dir.Close()
 	password, err := newPassword(cmd)
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	db, err := store.Open(ctx, dir.join(databaseName))
+	db, err := s.openStore(ctx, dir)
 	if err != nil {
 		return err
 	}

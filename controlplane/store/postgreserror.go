@@ -151,6 +151,12 @@ func (p *postgres) named(err error) error {
 	return fmt.Errorf("DATABASE_URL: database %q at %s: %w", p.config.Database, p.at(), err)
 }
 
+// CheckAddress says what is wrong with an address, without trying it.
+func CheckAddress(address string) error {
+	_, err := parseAddress(address)
+	return err
+}
+
 // addressError says why an address can't be used. What the parser says is left
 // out where it may hold the password.
 func addressError(address string, err error) error {

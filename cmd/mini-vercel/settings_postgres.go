@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/store"
+)
+
+// PostgresSettings say where PostgreSQL is.
+type PostgresSettings struct {
+	DatabaseURL         string        `env:"DATABASE_URL" secret:"true" help:"Address of a PostgreSQL database (13 or newer) instead of the file DATA_DIR/mini-vercel.db, such as postgres://user:password@host:5432/database?sslmode=verify-full. Needs MASTER_KEY. See docs/postgresql.md."`
+	DatabaseConnections int           `env:"DATABASE_CONNECTIONS" default:"16" help:"Connections to PostgreSQL that one control plane has at most, at least 6."`
+	DatabaseTimeout     time.Duration `env:"DATABASE_STATEMENT_TIMEOUT" default:"30s" help:"Longest time of one statement in PostgreSQL."`
+}
+
+func (s *Settings) checkPostgres() error {
+	if s.DatabaseConnections < store.MinConnections || s.DatabaseConnections > 1000 {
+		return fmt.Errorf("DATABASE_CONNECTIONS=%d: use %d to 1000", s.DatabaseConnections, store.MinConnections)
+	}
+	if s.DatabaseTimeout < time.Second {
+		return fmt.Errorf("DATABASE_STATEMENT_TIMEOUT=%s: use at least 1s", s.DatabaseTimeout)
+	}
+	if s.DatabaseURL == "" {
+		return nil
+	}
+	return store.CheckAddress(s.DatabaseURL)
+}
+
+func (s *PostgresSettings) postgres() store.PostgresOptions {
+	return store.PostgresOptions{URL: s.DatabaseURL, Connections: s.DatabaseConnections, StatementTime: s.DatabaseTimeout}
+}
+
+// openStore opens the database that the settings name, brings it up to date, and
+// makes sure that it belongs to the master key.
+func (s *Settings) openStore(ctx context.Context, dir *dataDir) (db *store.Store, err error) {
+	if s.DatabaseURL != "" {
+		if s.MasterKey == "" {
+			return nil, errors.New("MASTER_KEY is not set, but DATABASE_URL is: all control planes of a database need the same key, such as `openssl rand -base64 32` prints")
+		}
+		o := s.postgres()
+		o.Migrate = true
+		db, err = store.OpenPostgres(ctx, o)
+	} else {
+		db, err = store.Open(ctx, dir.join(databaseName))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bindMasterKey(ctx, dir, db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (s *Settings) bindMasterKey(ctx context.Context, dir *dataDir, db *store.Store) error {
+	key, err := s.masterKey(dir)
+	if err != nil {
+		return err
+	}
+	err = db.BindMasterKey(ctx, controlplane.KeyFingerprint(key))
+	if errors.Is(err, store.ErrMasterKey) {
+		where := "MASTER_KEY"
+		if s.MasterKey == "" {
+			where = dir.join("master.key")
+		}
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return err
+}
