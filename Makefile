@@ -12,6 +12,8 @@ ACME_VERSION := v2.10.1
 KAFKA    := $(CACHE)/kafka/.complete
 ECS      := $(CACHE)/moto/.complete
 ECS_VERSION := 5.2.5
+CHDB     := $(CACHE)/chdb/.complete
+CHDB_VERSION := 26.9.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X github.com/mini-vercel/mini-vercel/internal/edge.linkedVersion=$(VERSION)
 WEB_FILES := $(shell git ls-files -co --exclude-standard -- web 2>/dev/null | grep -v -e '^web/dist/' -e '\.go$$')
@@ -82,6 +84,13 @@ $(ECS):
 	  $(@D)/bin/pip -q --disable-pip-version-check install 'moto[ecs,server]==$(ECS_VERSION)' && touch $@; \
 	else echo "not installed, the tests that need ECS are skipped: python3-venv"; fi
 
+# A current ClickHouse as a library: Debian's server is an old one.
+$(CHDB):
+	rm -rf $(@D)
+	@if python3 -m venv $(@D); then \
+	  $(@D)/bin/pip -q --disable-pip-version-check install --no-deps 'chdb-core==$(CHDB_VERSION)' && touch $@; \
+	else echo "not installed, the tests on a current ClickHouse are skipped: python3-venv"; fi
+
 gen: ## regenerate what is generated: the OpenAPI document, the dashboard's types
 	go generate ./...
 	cd web && npm run gen
@@ -105,7 +114,7 @@ fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 tools: ## install what the tests need and is missing (Debian, as root)
 	@sh .ci/tools
 
-engines: $(S3) $(ACME) $(KAFKA) $(ECS) # the servers that tests start and that Debian does not have
+engines: $(S3) $(ACME) $(KAFKA) $(ECS) $(CHDB) # the servers that tests start and that Debian does not have
 
 clean: ## remove what was built (not ./data)
 	rm -rf bin .cache web/dist/assets web/dist/index.html web/node_modules

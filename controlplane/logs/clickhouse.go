@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -40,6 +41,8 @@ type ClickHouseOptions struct {
 	// EraseInterval is the least time between two mutations that erase deleted
 	// logs: each writes the parts anew that it finds some in. Default: an hour.
 	EraseInterval time.Duration
+
+	driverLog *slog.Logger // gets all that the driver does; nil: nobody does
 }
 
 const (
@@ -166,6 +169,7 @@ func (c *ClickHouse) connect(config *tls.Config, connections int) (driver.Conn, 
 			}
 			return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, "tcp", address)
 		},
+		Logger:          c.options.driverLog,
 		DialTimeout:     dialTime, // for a free connection, for a new one, and for its first words
 		MaxOpenConns:    connections,
 		MaxIdleConns:    connections,
