@@ -14,7 +14,7 @@ import (
 
 // ClickHouseSettings say where ClickHouse is, if logs are kept there.
 type ClickHouseSettings struct {
-	ClickHouseHost     string `env:"CLICKHOUSE_HOST" help:"Host of a ClickHouse server that keeps the logs of builds, instead of the file DATA_DIR/logs.db."`
+	ClickHouseHost     string `env:"CLICKHOUSE_HOST" help:"Host of a ClickHouse server that keeps the logs of builds, instead of the file DATA_DIR/logs.db. See docs/clickhouse.md."`
 	ClickHousePort     int    `env:"CLICKHOUSE_PORT" help:"Port of its native protocol. Default: 9000, with TLS 9440."`
 	ClickHouseUsername string `env:"CLICKHOUSE_USERNAME" default:"default" help:"User who may write and alter tables in the database."`
 	ClickHousePassword string `env:"CLICKHOUSE_PASSWORD" secret:"true" help:"That user's password."`
