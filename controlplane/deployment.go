@@ -66,6 +66,8 @@ type Deployment struct {
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
 	LiveAt    *time.Time `json:"liveAt,omitempty"` // when its routes stood in the bucket
+
+	LogExpiresAt *time.Time `json:"logExpiresAt,omitempty"` // from when on its log is gone; none: it is kept
 }
 
 // PhaseTimes is when a phase of the latest attempt began and ended.

@@ -70,3 +70,12 @@ func (s *Service) unreadableLog(id string, err error) error {
 	s.log.Error("a log can't be read", "deployment", id, "error", err)
 	return Errorf(CodeUnavailable, "The log store does not answer, so the log can't be read now. It is not lost: try again in a moment. The log of the control plane says more.")
 }
+
+// logExpiresAt is when a log has outlived its retention; nil: never.
+func (s *Service) logExpiresAt(log LogRef) *time.Time {
+	if s.config.LogRetention < 0 {
+		return nil
+	}
+	at := log.Day().Add(24*time.Hour + s.config.LogRetention)
+	return &at
+}

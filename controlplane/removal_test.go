@@ -286,6 +286,13 @@ func TestLogsExpireByTheirOwnRetention(t *testing.T) {
 			if err != nil || len(got) != test.want {
 				t.Errorf("%d lines, want %d, %v", len(got), test.want, err)
 			}
+			shown, err := p.Deployment(t.Context(), p.me, d.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := shown.LogExpiresAt; (at != nil && !p.clock.Peek().Before(*at)) != (test.want == 0) {
+				t.Errorf("at %v it is told to be gone from %v on", p.clock.Peek(), at)
+			}
 		})
 	}
 }

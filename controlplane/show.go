@@ -102,6 +102,7 @@ func (s *Service) showDeployments(tx Tx, rows []*DeploymentRow) ([]*Deployment, 
 	for i, row := range rows {
 		d := row.Deployment
 		d.Hosts = []Host{}
+		d.LogExpiresAt = s.logExpiresAt(d.Log())
 		if d.Phases == nil {
 			d.Phases = []PhaseTimes{}
 		}

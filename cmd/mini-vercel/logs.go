@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,11 @@ terminal; other control characters never are.`,
 				return f.run(ctx, d.ID, "")
 			}
 			n, err := conn.log(ctx, d.ID, out.print)
-			if err == nil && n == 0 {
+			switch {
+			case err != nil || n > 0:
+			case d.LogExpiresAt != nil && !time.Now().Before(*d.LogExpiresAt):
+				fmt.Fprintf(cmd.ErrOrStderr(), "The log was kept until %s and is gone.\n", d.LogExpiresAt.Local().Format(time.DateOnly))
+			default:
 				fmt.Fprintf(cmd.ErrOrStderr(), "The log is empty; the deployment is %s.\n", d.Status)
 			}
 			return err

@@ -242,7 +242,7 @@ export interface paths {
     }
     /**
      * Follow a deployment's log and state
-     * @description Server-sent events: line with a LogLine, state with the Deployment, end when there will be no more. The ids are <attempt>-<seq>.
+     * @description Server-sent events: line with a LogLine, state with the Deployment, end when there will be no more. The ids are <attempt>-<seq>. history with {"delayed": true} says that the log store does not answer: new lines come all the same, older ones as far as they can be had, and delayed is false again when it does.
      */
     get: operations['followLog']
     put?: never
@@ -937,6 +937,8 @@ export interface components {
       kind: 'git' | 'archive' | 'files'
       /** Format: date-time */
       liveAt?: string
+      /** Format: date-time */
+      logExpiresAt?: string
       message?: string
       noCache?: boolean
       /** @enum {string} */

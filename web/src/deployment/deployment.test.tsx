@@ -54,6 +54,13 @@ describe('a deployment that is building', () => {
     expect(log.readyState).toBe(FakeEventSource.CLOSED)
   })
 
+  it('says of a log that has outlived its retention that it is gone', async () => {
+    open({ ...building, status: 'READY', logExpiresAt: '2026-02-01T00:00:00Z' })
+    await screen.findByText('Waiting for the first line.')
+    act(() => FakeEventSource.to(stream).send('end'))
+    await screen.findByText(/The log was kept until .*2026 and is gone\./)
+  })
+
   it('can be searched: / and n go on from the log, with a count', async () => {
     open(building)
     const region = await screen.findByRole('log', { name: 'Build log' })

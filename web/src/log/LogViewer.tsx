@@ -6,7 +6,7 @@ import { useLocation, useNavigate } from 'react-router'
 import { logDownloadURL } from '@/api/calls'
 import type { Deployment } from '@/api/types'
 import { count } from '@/format/size'
-import { duration } from '@/format/time'
+import { calendarDay, duration } from '@/format/time'
 import { Button } from '@/ui/Button'
 
 import type { LogBuffer, Section } from './buffer'
@@ -18,6 +18,7 @@ import { Rows } from './rows'
 import { LogSearch } from './search'
 import { useFollow } from './useFollow'
 import type { StreamState } from './useLogStream'
+import { useNow } from '@/ui/useNow'
 import { useRemembered } from '@/ui/useRemembered'
 
 const lineHeight = 20
@@ -227,10 +228,15 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
 }
 
 function Silence({ deployment, state }: { deployment: Deployment; state: StreamState }) {
+  const now = useNow()
+  const expires = deployment.logExpiresAt ? new Date(deployment.logExpiresAt) : undefined
+  const expired = expires && expires.getTime() <= now ? expires : undefined
   return (
     <p className="p-4 font-sans text-sm text-ink-3">
       {state === 'ended'
-        ? 'This deployment has written no log.'
+        ? expired
+          ? `The log was kept until ${calendarDay(expired)} and is gone.`
+          : 'This deployment has written no log.'
         : deployment.status === 'QUEUED'
           ? 'Waiting for a builder. The log begins as soon as one has started.'
           : 'Waiting for the first line.'}
