@@ -136,7 +136,15 @@ func (s *Service) insertDomains(tx Tx, n *notes, p *ProjectRow, hosts []string) 
 		}
 	}
 	n.projects = append(n.projects, p)
-	return s.routeDomains(tx, n, p)
+	return s.changeDomains(tx, n, p)
+}
+
+// changeDomains has the hosts and the record of a project follow its domains.
+func (s *Service) changeDomains(tx Tx, n *notes, p *ProjectRow) error {
+	if err := s.routeDomains(tx, n, p); err != nil {
+		return err
+	}
+	return saveRecord(tx, n, p)
 }
 
 // mayClaim refuses a domain that another project has verified, but for one
@@ -206,7 +214,7 @@ func (s *Service) RemoveDomain(ctx context.Context, p Principal, project, host s
 			}
 		}
 		n.projects = append(n.projects, owner)
-		return s.routeDomains(tx, n, owner)
+		return s.changeDomains(tx, n, owner)
 	})
 }
 

@@ -86,7 +86,7 @@ func (s *Service) noteLook(tx Tx, n *notes, p *ProjectRow, d *DomainRow, l *look
 	if after := d.state(); after != before {
 		n.projects = append(n.projects, p)
 		n.then = append(n.then, func() { s.logDomain(d, before, after) })
-		return s.routeDomains(tx, n, p)
+		return s.changeDomains(tx, n, p)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (s *Service) takeDomain(tx Tx, n *notes, d *DomainRow, l *look) (bool, erro
 	n.then = append(n.then, func() {
 		s.log.Warn("a domain moves to another project, which has proved that it is its own", "domain", d.Host, "from", former.ID, "to", d.ProjectID)
 	})
-	return true, s.routeDomains(tx, n, former)
+	return true, s.changeDomains(tx, n, former)
 }
 
 // checkAgain is when a domain is looked at again: the longer nothing happens,

@@ -267,7 +267,7 @@ func learnBranch(tx Tx, n *notes, d *DeploymentRow) error {
 	}
 	p.ProductionBranch = d.Source.Branch
 	n.projects = append(n.projects, p)
-	return tx.SaveProject(p)
+	return saveRecord(tx, n, p)
 }
 
 // plausible returns the time that a builder reports unless its clock is far off.

@@ -79,7 +79,10 @@ func (s *Service) Stop(ctx context.Context) error {
 // need not wait for them to end.
 func (s *Service) giveBack(ctx context.Context) error {
 	p := &publisher{s: s}
-	for more := true; more; {
+	s.adopting.Lock()
+	more := s.adopted // else there was no time to look at the bucket
+	s.adopting.Unlock()
+	for more {
 		var err error
 		if more, err = p.publishOnce(ctx); err != nil {
 			return fmt.Errorf("stop: %w", err)

@@ -49,6 +49,7 @@ func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded [
 		return nil, err
 	}
 	m.Meta.Source = sourceOf(t.d, m.Meta.Source)
+	m.Meta.Made = site.Made{At: t.d.CreatedAt, Kind: string(t.d.Kind), Message: t.d.Message}
 	if m, err = s.clearImmutable(ctx, t.p.ID, m); err != nil {
 		return nil, err
 	}

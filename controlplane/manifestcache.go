@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -85,7 +86,21 @@ func (s *Service) manifest(ctx context.Context, project, deployment string) (*si
 		return m, nil
 	}
 	writes := s.manifests.written()
-	o, err := s.bucket.Get(ctx, key, blob.GetOptions{})
+	m, err := s.readManifest(ctx, project, deployment)
+	if err != nil {
+		return nil, err
+	}
+	s.manifests.putRead(key, m, writes)
+	return m, nil
+}
+
+// errManifest says that an object of the bucket is not the manifest that belongs
+// there.
+var errManifest = errors.New("damaged manifest")
+
+// readManifest reads a manifest from the bucket, and keeps it nowhere.
+func (s *Service) readManifest(ctx context.Context, project, deployment string) (*site.Manifest, error) {
+	o, err := s.bucket.Get(ctx, site.ManifestKey(project, deployment), blob.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
 	}
@@ -96,8 +111,7 @@ func (s *Service) manifest(ctx context.Context, project, deployment string) (*si
 	}
 	m, err := site.DecodeManifest(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("read manifest of deployment %s: %w", deployment, err)
+		return nil, fmt.Errorf("read manifest of deployment %s: %w: %w", deployment, errManifest, err)
 	}
-	s.manifests.putRead(key, m, writes)
 	return m, nil
 }

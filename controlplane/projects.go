@@ -134,13 +134,9 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pat
 			if err := s.renameHosts(tx, row, *patch.SubDomain); err != nil {
 				return err
 			}
-			n.publish = true
 		}
-		if patch.Name != nil {
-			n.publish = true
-			return dirtyProject(tx, row)
-		}
-		return nil
+		n.publish = true
+		return dirtyProject(tx, row)
 	})
 }
 

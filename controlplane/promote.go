@@ -2,6 +2,8 @@ package controlplane
 
 import (
 	"context"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // Promote gives production to a ready deployment, at once. To promote one that
@@ -40,6 +42,11 @@ func (s *Service) Promote(ctx context.Context, p Principal, id string, in Promot
 			if ok, err := tx.SaveDeployment(d, d.Status, d.Attempt); err != nil || !ok {
 				return or(err, Errorf(CodeConflict, "The deployment has changed meanwhile."))
 			}
+			// The route of its own host tells.
+			own := site.DeploymentHost(d.HostID, project.SubDomain, s.config.BaseDomain)
+			if err := s.saveHost(tx, project, own, RoleDeployment, func(h *HostRow) bool { h.Deployment = d.ID; return true }); err != nil {
+				return err
+			}
 		}
 		project.Pinned, project.UpdatedAt = pinned, now
 		n.projects, n.publish = append(n.projects, project), true
@@ -67,11 +74,10 @@ func (s *Service) ResumeProject(ctx context.Context, p Principal, id string) (*P
 		now := s.now()
 		return s.saveProduction(tx, n, project, func(h *HostRow) bool {
 			h.TakenSeq = max(h.TakenSeq, newest.Seq)
-			if h.Deployment == newest.ID {
-				return false
+			if h.Deployment != newest.ID {
+				h.take(newest.ID, now, false)
 			}
-			h.take(newest.ID, now, false)
-			return true
+			return true // its route tells that it is no longer pinned
 		})
 	})
 }

@@ -33,7 +33,6 @@ type publisher struct {
 	s         *Service
 	heldUntil time.Time
 	headAt    time.Time // of the last write of head
-	adopted   bool      // the bucket's highest generation is known
 }
 
 // publishOnce publishes one round and reports whether there is more to do.
@@ -41,22 +40,27 @@ func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
 	if held, err := p.hold(ctx); err != nil || !held {
 		return false, err
 	}
-	if !p.adopted {
-		if err := p.s.adoptBucket(ctx); err != nil {
-			return false, err
-		}
-		p.adopted = true
+	if err := p.s.adoptBucket(ctx); err != nil {
+		return false, err
 	}
 	var hosts []*HostRow
 	var projects []*ProjectRow
+	domains := map[string][]*DomainRow{}
 	err = p.s.store.View(ctx, func(tx Tx) (err error) {
 		if hosts, err = tx.DirtyHosts(publishBatch); err != nil {
 			return err
 		}
-		if projects, err = tx.DirtyProjects(publishBatch); err != nil || len(projects) < publishBatch {
+		if projects, err = tx.DirtyProjects(publishBatch); err != nil {
 			return err
 		}
-		hosts, err = withoutEarlier(tx, hosts, projects)
+		for _, row := range projects {
+			if domains[row.ID], err = tx.Domains(row.ID); err != nil {
+				return err
+			}
+		}
+		if len(projects) == publishBatch {
+			hosts, err = withoutEarlier(tx, hosts, projects)
+		}
 		return err
 	})
 	if err != nil || len(hosts)+len(projects) == 0 {
@@ -66,7 +70,7 @@ func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	now := p.s.now()
-	round := p.writeAll(ctx, hosts, projects, now)
+	round := p.writeAll(ctx, hosts, projects, domains, now)
 	if len(round.changes) > 0 {
 		if err := p.appendChanges(ctx, round.changes); err != nil {
 			return false, err
@@ -88,7 +92,7 @@ type published struct {
 	errs     []error
 }
 
-func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*ProjectRow, now time.Time) *published {
+func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*ProjectRow, domains map[string][]*DomainRow, now time.Time) *published {
 	round := &published{}
 	failed := map[string]bool{} // projects
 	each := func(n int, write func(i int) error, done func(i int, err error)) {
@@ -110,7 +114,7 @@ func (p *publisher) writeAll(ctx context.Context, hosts []*HostRow, projects []*
 		}
 		_ = g.Wait() // the errors are in round
 	}
-	each(len(projects), func(i int) error { return p.writeProject(ctx, projects[i]) }, func(i int, err error) {
+	each(len(projects), func(i int) error { return p.writeProject(ctx, projects[i], domains[projects[i].ID]) }, func(i int, err error) {
 		row := projects[i]
 		if err != nil {
 			failed[row.ID] = true
@@ -222,11 +226,7 @@ func (p *publisher) note(ctx context.Context, hosts []*HostRow, projects []*Proj
 }
 
 func (p *publisher) writeRoute(ctx context.Context, h *HostRow, now time.Time) error {
-	route := site.Route{Host: h.Host, Project: h.ProjectID, Generation: h.Generation, PublishedAt: now, Gone: h.Gone}
-	if !h.Gone {
-		route.Deployment, route.Environment, route.Previous, route.RedirectTo = h.Deployment, environmentOf(h.Role), h.Previous, h.RedirectTo
-	}
-	err := p.write(ctx, site.RouteKey(h.Host), h.Generation, route)
+	err := p.write(ctx, site.RouteKey(h.Host), h.Generation, routeRecord(h, now))
 	if ahead := (*aheadError)(nil); errors.As(err, &ahead) {
 		return p.redraw(ctx, ahead, func(tx Tx) error {
 			row, err := tx.Host(h.Host)
@@ -245,12 +245,13 @@ func (p *publisher) writeRoute(ctx context.Context, h *HostRow, now time.Time) e
 	return nil
 }
 
-func (p *publisher) writeProject(ctx context.Context, row *ProjectRow) error {
+func (p *publisher) writeProject(ctx context.Context, row *ProjectRow, domains []*DomainRow) error {
 	access, err := p.s.access(row)
 	if err != nil {
 		return err
 	}
-	record := site.Project{ID: row.ID, Name: row.Name, Owner: row.UserID, State: row.State, Access: access, Generation: row.Generation}
+	record := projectRecord(row, domains)
+	record.Access = access
 	err = p.write(ctx, site.ProjectKey(row.ID), row.Generation, record)
 	if ahead := (*aheadError)(nil); errors.As(err, &ahead) {
 		return p.redraw(ctx, ahead, func(tx Tx) error {
@@ -378,29 +379,4 @@ func (s *Service) readRecord(ctx context.Context, key string, record any) (found
 		return true, o.ETag, fmt.Errorf("%w %s: %w", errRecord, key, err)
 	}
 	return true, o.ETag, nil
-}
-
-// adoptBucket runs before the first record is written, not before the start: a
-// bucket that is down keeps nobody from looking at projects and logs. It raises
-// the counter of generations past the bucket's highest. A database that was
-// behind it was restored from a backup: everything is published again.
-func (s *Service) adoptBucket(ctx context.Context) error {
-	var head site.Head
-	if _, _, err := s.readRecord(ctx, site.HeadKey, &head); err != nil && !errors.Is(err, errRecord) {
-		return fmt.Errorf("read the change log: %w", err)
-	}
-	highest := int64(0)
-	for _, c := range head.Changes {
-		highest = max(highest, c.Generation)
-	}
-	return s.update(ctx, func(tx Tx, n *notes) error {
-		was, err := tx.Counter(CounterGeneration)
-		if err != nil || was >= highest {
-			return err
-		}
-		n.then = append(n.then, func() {
-			s.log.Warn("the bucket is ahead of the database: publishing everything again", "database", was, "bucket", highest)
-		})
-		return tx.MarkAllDirty(highest)
-	})
 }

@@ -49,6 +49,9 @@ type Service struct {
 	cancel   context.CancelFunc // ends the work in the background
 	started  time.Time          // or woken up, where the machine slept: then of the dispatcher alone
 	sleep    sleepWatch
+
+	adopting sync.Mutex // guards adopted, and is held while the bucket is adopted
+	adopted  bool
 }
 
 // New makes a service. Start begins its work in the background; without it,

@@ -46,6 +46,8 @@ type Tx interface {
 	AccountRows
 	EnvVarRows
 	DomainRows
+	TableRows
+	ReportRows
 }
 
 // ProjectRows are the projects.
@@ -70,7 +72,8 @@ type ProjectRows interface {
 	// DeleteProject removes the row and everything that hangs on it.
 	DeleteProject(id string) error
 	// MarkAllDirty gives every host and project a new generation above a value,
-	// so that all are published again, in a transaction that draws no number.
+	// so that all are published again, in a transaction that draws none: not a
+	// deleted project whose record was published, since it is removed.
 	MarkAllDirty(above int64) error
 }
 
@@ -187,6 +190,8 @@ type HostRows interface {
 	HostsOfDeployments(deployments []string) ([]*HostRow, error)
 	ProductionHosts(projects []string) ([]*HostRow, error)
 	HostsWithPrevious(limit int) ([]*HostRow, error)
+	// DirtyHosts lists hosts whose route is not published, with what it tells
+	// besides.
 	DirtyHosts(limit int) ([]*HostRow, error)
 	HostPublished(host string, generation int64, at time.Time) error
 }
@@ -218,6 +223,11 @@ type HostRow struct {
 	Generation     int64
 	Published      int64 // the generation that stands in the bucket
 	PublishedAt    time.Time
+
+	// What its route tells besides. DirtyHosts alone reads it; nothing keeps it here.
+	Pinned   bool             // the project's production
+	MadeFor  site.Environment // of a deployment's own host: that deployment's
+	Promoted bool             // likewise
 }
 
 // DomainRows are the custom domains. Two projects may claim one host, but one
@@ -284,6 +294,13 @@ type WorkRows interface {
 	DeleteDetections(before time.Time) error
 }
 
+// ReportRows are the last reports of work that is done now and then.
+type ReportRows interface {
+	PutReport(name string, at time.Time, body string) error
+	// Report returns the last one; CodeNotFound where there is none.
+	Report(name string) (at time.Time, body string, err error)
+}
+
 // DetectionRow is one look at a repository.
 type DetectionRow struct {
 	ID        string
@@ -295,6 +312,31 @@ type DetectionRow struct {
 	Handle    string
 	CreatedAt time.Time
 	Deadline  time.Time
+}
+
+// TableRows are the tables as they stand, whatever they mean: for backups and
+// copies. A value is a string, an int64, or nil.
+type TableRows interface {
+	// Tables lists the tables, each behind those that it refers to.
+	Tables() []Table
+	// EachRow shows the rows of a table, until show fails. The slice of values is
+	// used again.
+	EachRow(table string, show func(columns []string, values []any) error) error
+	// InsertRow adds a row as EachRow showed it. Columns that it does not name
+	// get their defaults; one that does not exist is an error.
+	InsertRow(table string, columns []string, values []any) error
+	// ClearTable removes all rows of a table.
+	ClearTable(table string) error
+	// Schema is the number of the last migration.
+	Schema() (int64, error)
+}
+
+// Table is one table of the database.
+type Table struct {
+	Name string
+	// Passing says that its rows are worth nothing to another database: leases,
+	// sessions, one-use codes.
+	Passing bool
 }
 
 // The counters.

@@ -32,10 +32,27 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	var errs []error
+<<<<<<< HEAD
 	for _, step := range []func(context.Context) error{s.endStaleUploads, s.dropOldWork, s.purgeProjects, s.prunePrevious, s.expire, s.collectProjects, s.expireLogs} {
+=======
+	for _, step := range []func(context.Context) error{s.endStaleUploads, s.dropOldWork, s.prunePrevious, s.free} {
+>>>>>>> 31a9992 (Back up, restore, and rebuild the database from the bucket)
 		errs = append(errs, step(ctx))
 	}
 	return false, errors.Join(errs...)
+}
+
+// free removes what is no longer needed. An older database that was put back
+// does not know what is needed until it is brought up to the bucket.
+func (s *Service) free(ctx context.Context) error {
+	if err := s.adoptBucket(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, step := range []func(context.Context) error{s.purgeProjects, s.expire, s.collectProjects} {
+		errs = append(errs, step(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // endStaleUploads ends uploads that nobody has worked on for an hour.

@@ -100,7 +100,17 @@ func (t *tx) HostsWithPrevious(limit int) ([]*controlplane.HostRow, error) {
 
 // DirtyHosts implements [controlplane.HostRows].
 func (t *tx) DirtyHosts(limit int) ([]*controlplane.HostRow, error) {
-	return collect(t, scanHost, selectHost+"WHERE generation > published ORDER BY generation LIMIT $1", limit)
+	return collect(t, func(row scanner) (*controlplane.HostRow, error) {
+		h := &controlplane.HostRow{}
+		return h, row.Scan(append(values(hostColumns(h)), flag{&h.Pinned}, &h.MadeFor, flag{&h.Promoted})...)
+	}, "SELECT "+names(hostColumns(&controlplane.HostRow{}), "h")+`,
+		CASE WHEN h.role = $2 THEN COALESCE(p.pinned, 0) ELSE 0 END,
+		CASE WHEN h.role = $3 THEN COALESCE(d.environment, '') ELSE '' END,
+		CASE WHEN h.role = $3 THEN COALESCE(d.promoted, 0) ELSE 0 END
+		FROM hosts h
+		LEFT JOIN projects p ON p.id = h.project_id
+		LEFT JOIN deployments d ON d.id = h.deployment_id
+		WHERE h.generation > h.published ORDER BY h.generation LIMIT $1`, limit, controlplane.RoleProduction, controlplane.RoleDeployment)
 }
 
 // HostPublished implements [controlplane.HostRows].

@@ -148,11 +148,11 @@ func (t *tx) MarkAllDirty(above int64) error {
 		return err
 	}
 	last = max(last, above)
-	for _, table := range []struct{ name, key string }{{"projects", "id"}, {"hosts", "host"}} {
+	for _, table := range []struct{ name, key, where string }{{"projects", "id", "state <> 'deleted' OR generation > published"}, {"hosts", "host", "1 = 1"}} {
 		n, err := t.exec(fmt.Sprintf(`
 			UPDATE %[1]s SET generation = CAST($1 AS BIGINT) + numbered.n
-			FROM (SELECT %[2]s AS name, ROW_NUMBER() OVER (ORDER BY %[2]s) AS n FROM %[1]s) numbered
-			WHERE numbered.name = %[1]s.%[2]s`, table.name, table.key), last)
+			FROM (SELECT %[2]s AS name, ROW_NUMBER() OVER (ORDER BY %[2]s) AS n FROM %[1]s WHERE %[3]s) numbered
+			WHERE numbered.name = %[1]s.%[2]s`, table.name, table.key, table.where), last)
 		if err != nil {
 			return fmt.Errorf("mark all %s dirty: %w", table.name, err)
 		}

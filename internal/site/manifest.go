@@ -61,6 +61,7 @@ type Meta struct {
 	NotFound     NotFound     `json:"notFound,omitempty"`
 	Source       Source       `json:"source,omitzero"`
 	Rules        RuleSources  `json:"rules,omitzero"`
+	Made         Made         `json:"made,omitzero"`
 }
 
 // Source says where a deployment's files came from.

@@ -1,0 +1,493 @@
+package controlplane
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
+)
+
+// Recovery says what came back, and what did not.
+type Recovery struct {
+	Backup      *BackupInfo        `json:"backup,omitempty"` // none: from the bucket alone
+	Projects    int                `json:"projects"`         // taken from the bucket
+	Deployments int                `json:"deployments"`
+	Hosts       int                `json:"hosts"`
+	Tombstones  int                `json:"tombstones"`
+	Domains     int                `json:"domains"`
+	Accounts    []RecoveredAccount `json:"accounts"` // made for owners whom nothing else is known of
+	Removed     int                `json:"removed"`  // deployments of the backup that were removed since
+	Canceled    int                `json:"canceled"` // deployments of the backup that had not ended
+	Losses      []Loss             `json:"losses"`
+}
+
+// RecoveredAccount is an account that nobody can sign in to, before somebody
+// gives it a password.
+type RecoveredAccount struct {
+	ID       string `json:"id"`
+	Email    string `json:"email,omitempty"` // made up; none: the first owner, whom the setup link is for
+	Projects int    `json:"projects"`
+}
+
+// recovery brings a database up to what the bucket says: of each record the one
+// with the higher generation counts. What the bucket alone knows is made anew.
+type recovery struct {
+	s        *Service
+	tx       Tx
+	c        *contents
+	oneOwner bool
+	older    bool // the database may hold what was removed since
+	now      time.Time
+	report   *Recovery
+
+	kept       map[string]bool   // projects that the database has now
+	owners     map[string]string // by the id in the bucket: the account here
+	production map[string]bool   // deployments that a production host leads to
+	renewed    []*site.ProjectRecord
+}
+
+func (r *recovery) run() error {
+	r.kept, r.owners = map[string]bool{}, map[string]string{}
+	for _, step := range []func() error{r.raise, r.accounts, r.rows, r.domains, r.hosts, r.removed, r.follow} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raise lifts the counter past everything that stands in the bucket.
+func (r *recovery) raise() error {
+	_, err := r.tx.Raise(CounterGeneration, r.c.highest)
+	return err
+}
+
+// accounts makes those that own a project and are not there. Where there is no
+// account at all, and one owner, that one is the first owner, as a first start
+// makes it.
+func (r *recovery) accounts() error {
+	count := map[string]int{}
+	for _, p := range r.c.projects {
+		if p.State != projectDeleted {
+			count[p.Owner]++
+		}
+	}
+	var missing []string
+	for id := range count {
+		r.owners[id] = id
+		_, err := r.tx.User(id)
+		if CodeOf(err) == CodeNotFound {
+			missing = append(missing, id)
+		} else if err != nil {
+			return err
+		}
+	}
+	slices.Sort(missing)
+	users, err := r.tx.CountUsers()
+	if err != nil {
+		return err
+	}
+	if users == 0 {
+		first := &UserRow{User: User{ID: uuid.NewString(), Admin: true, CreatedAt: r.now}}
+		if len(missing) == 1 && missing[0] != "" {
+			first.ID, missing = missing[0], nil
+		}
+		if err := r.tx.InsertUser(first); err != nil {
+			return err
+		}
+		if r.oneOwner {
+			for _, id := range missing {
+				r.owners[id] = first.ID
+			}
+			missing = nil
+		}
+		made := RecoveredAccount{ID: first.ID}
+		for id, owner := range r.owners {
+			if owner == first.ID {
+				made.Projects += count[id]
+			}
+		}
+		r.report.Accounts = append(r.report.Accounts, made)
+	}
+	for _, id := range missing {
+		email := "owner-" + cut(strings.ReplaceAll(id, "@", "-"), 64) + "@recovered.invalid" // a name that RFC 2606 keeps from everyone
+		if err := r.tx.InsertUser(&UserRow{User: User{ID: id, Email: email, CreatedAt: r.now.Add(time.Microsecond)}}); err != nil {
+			return err
+		}
+		r.report.Accounts = append(r.report.Accounts, RecoveredAccount{ID: id, Email: email, Projects: count[id]})
+	}
+	return nil
+}
+
+// rows makes or renews projects, and makes deployments, in the order in which
+// they were created.
+func (r *recovery) rows() error {
+	type row struct {
+		at   time.Time
+		id   string
+		make func() error
+	}
+	var rows []row
+	for id, p := range r.c.projects {
+		rows = append(rows, row{p.CreatedAt, id, func() error { return r.project(p) }})
+	}
+	own := map[string]*site.RouteRecord{}
+	r.production = map[string]bool{}
+	for _, route := range r.c.routes {
+		if r.role(route) == RoleProduction {
+			r.production[route.Deployment] = true
+		}
+		if r.role(route) == RoleDeployment && !route.Gone {
+			own[route.Deployment] = route
+		}
+	}
+	for id, d := range r.c.deployments {
+		at := d.made.At
+		if p := r.c.projects[d.project]; p != nil && at.Before(p.CreatedAt) {
+			at = p.CreatedAt
+		}
+		rows = append(rows, row{at, "~" + id, func() error { return r.deployment(d, own[id]) }}) // behind a project of the same moment
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	for _, row := range rows {
+		if err := row.make(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// project takes a project's record over where it is newer than the row.
+func (r *recovery) project(p *site.ProjectRecord) error {
+	row, err := r.tx.Project(p.ID)
+	isNew := CodeOf(err) == CodeNotFound
+	if err != nil && !isNew {
+		return err
+	}
+	r.kept[p.ID] = true
+	if !isNew && row.Generation >= p.Generation {
+		return nil
+	}
+	if isNew {
+		row = &ProjectRow{Project: Project{ID: p.ID, CreatedAt: p.CreatedAt, UpdatedAt: r.now}}
+		if row.CreatedAt.IsZero() {
+			row.CreatedAt = r.now
+		}
+	}
+	row.Name, row.State, row.Generation, row.Published = p.Name, p.State, p.Generation, p.Generation
+	row.UserID = cmp.Or(r.owners[p.Owner], p.Owner)
+	row.Protection = nil
+	if p.Access != nil {
+		key, err := r.s.seal(accessPurpose+p.ID, p.Access.CookieKey)
+		if err != nil {
+			return fmt.Errorf("seal the access key of project %s: %w", p.ID, err)
+		}
+		row.Protection = &AccessRow{Scope: p.Access.Scope, PasswordHash: p.Access.PasswordHash, CookieKey: key}
+	}
+	if p.SubDomain != "" {
+		if row.GitURL != p.GitURL && !sameServer(row.GitURL, p.GitURL) {
+			row.Credentials = nil
+		}
+		row.SubDomain, row.CustomDomain, row.GitURL, row.ProductionBranch, row.BuildSettings = p.SubDomain, p.CustomDomain, p.GitURL, p.ProductionBranch, p.Build
+		r.renewed = append(r.renewed, p)
+	} else if isNew {
+		row.SubDomain = r.subDomainFromRoutes(p.ID)
+		r.lose(p.Name, "its settings, repository and pin are not in the bucket: it was last published by an older version")
+	}
+	if p.State == projectDeleted {
+		row.SubDomain, row.CustomDomain, row.CollectAt = "deleted-"+p.ID, "", r.now
+	}
+	if row.CollectAt.IsZero() {
+		row.CollectAt = r.now.Add(blobAge) // uploads that never ended
+	}
+	r.report.Projects++
+	if !isNew {
+		return r.tx.SaveProject(row)
+	}
+	if row.Seq, err = r.tx.Next(CounterSeq, 1); err != nil {
+		return err
+	}
+	return r.tx.InsertProject(row)
+}
+
+// subDomainFromRoutes is a project's subdomain by its production host, or one
+// that nobody else can have.
+func (r *recovery) subDomainFromRoutes(project string) string {
+	for _, route := range r.c.routes {
+		if route.Project == project && !route.Gone && r.role(route) == RoleProduction {
+			return strings.TrimSuffix(route.Host, "."+r.s.config.BaseDomain)
+		}
+	}
+	return "recovered-" + cut(project, site.HostIDLength)
+}
+
+// deployment makes the row of a ready deployment that a route leads to, or
+// renews one that had not ended when the backup was made.
+func (r *recovery) deployment(d *foundDeployment, own *site.RouteRecord) error {
+	if !r.kept[d.project] {
+		if _, err := r.tx.Project(d.project); CodeOf(err) == CodeNotFound {
+			return nil // its route is a loss
+		} else if err != nil {
+			return err
+		}
+	}
+	row, err := r.tx.Deployment(d.id)
+	if err == nil && row.Status == StatusReady {
+		return nil
+	}
+	isNew := CodeOf(err) == CodeNotFound
+	if err != nil && !isNew {
+		return err
+	}
+	p, err := r.tx.Project(d.project)
+	if err != nil {
+		return err
+	}
+	if isNew {
+		row = &DeploymentRow{UserID: p.UserID, Deployment: Deployment{
+			ID: d.id, HostID: cut(d.id, site.HostIDLength), ProjectID: d.project, Kind: Kind(d.made.Kind), Message: d.made.Message, CreatedAt: d.made.At,
+			Attempt: 1,
+		}, Dispatchable: true, WantBranch: d.source.Branch, WantCommit: d.source.Commit}
+		if row.Kind == "" {
+			row.Kind = KindFiles
+			if d.source.Commit != "" {
+				row.Kind = KindGit
+			}
+		}
+		row.Environment = site.Preview
+		if r.production[d.id] {
+			row.Environment = site.Production
+		}
+	}
+	status, attempt := row.Status, row.Attempt
+	ended := d.made.At
+	if own != nil {
+		ended = own.PublishedAt.UTC().Truncate(time.Microsecond)
+		row.Environment, row.Promoted = cmp.Or(own.MadeFor, row.Environment), own.Promoted
+	}
+	started := cmp.Or(d.source.BuiltAt.UTC().Truncate(time.Microsecond), d.made.At)
+	row.Status, row.Reason, row.Source, row.Files, row.Bytes, row.HasManifest = StatusReady, "", d.source, d.files, d.bytes, true
+	row.StartedAt, row.EndedAt, row.LiveAt, row.UpdatedAt = &started, &ended, &ended, ended
+	row.ClaimedBy, row.ClaimUntil, row.Handle = "", time.Time{}, ""
+	r.report.Deployments++
+	if !isNew {
+		_, err := r.tx.SaveDeployment(row, status, attempt)
+		return err
+	}
+	if row.Seq, err = r.tx.Next(CounterSeq, 1); err != nil {
+		return err
+	}
+	return r.tx.InsertDeployment(row)
+}
+
+// domains brings back those of the projects whose records were taken over.
+func (r *recovery) domains() error {
+	for _, p := range r.renewed {
+		if err := r.tx.DeleteDomains(p.ID); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.renewed {
+		for _, d := range p.Domains {
+			row := &DomainRow{
+				ProjectID: p.ID, Host: d.Host, Token: d.Token, RedirectTo: d.RedirectTo, CreatedAt: d.CreatedAt,
+				VerifiedAt: d.VerifiedAt, MissingSince: d.MissingSince, StoppedAt: d.StoppedAt, NextCheck: r.now,
+			}
+			if other, err := r.tx.VerifiedDomain(d.Host); err == nil && !row.VerifiedAt.IsZero() {
+				row.VerifiedAt, row.MissingSince, row.StoppedAt = time.Time{}, time.Time{}, time.Time{}
+				r.lose(d.Host, "project "+other.ProjectID+" has this domain; it is looked up in DNS again for "+p.ID)
+			} else if err != nil && CodeOf(err) != CodeNotFound {
+				return err
+			}
+			if err := r.tx.InsertDomain(row); err != nil {
+				return err
+			}
+			r.report.Domains++
+		}
+	}
+	return nil
+}
+
+// hosts takes routes over that are newer than the rows.
+func (r *recovery) hosts() error {
+	for _, route := range r.c.routes {
+		h, err := r.tx.Host(route.Host)
+		if err != nil && CodeOf(err) != CodeNotFound {
+			return err
+		}
+		if err == nil && h.Generation >= route.Generation {
+			continue
+		}
+		if !route.Gone && !r.kept[route.Project] {
+			if _, err := r.tx.Project(route.Project); CodeOf(err) == CodeNotFound {
+				r.lose(route.Host, "it leads to project "+route.Project+", whose record is not in the bucket; its route is left as it is")
+				continue
+			} else if err != nil {
+				return err
+			}
+		}
+		if err := r.host(route); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *recovery) host(route *site.RouteRecord) error {
+	h := &HostRow{
+		Host: route.Host, ProjectID: route.Project, UserID: route.Owner, Role: r.role(route), Branch: route.Branch,
+		Deployment: route.Deployment, Previous: route.Previous, RedirectTo: route.RedirectTo, Gone: route.Gone, ProtectedUntil: route.ProtectedUntil,
+		Generation: route.Generation, Published: route.Generation, PublishedAt: route.PublishedAt,
+	}
+	if route.Gone {
+		h.UserID = cmp.Or(r.owners[route.Owner], route.Owner)
+		if h.ProtectedUntil.IsZero() {
+			h.ProtectedUntil = route.PublishedAt.Add(nameProtection)
+		}
+		r.report.Tombstones++
+		return r.tx.SaveHost(h)
+	}
+	p, err := r.tx.Project(route.Project)
+	if err != nil {
+		return err
+	}
+	h.UserID = p.UserID
+	d := r.c.deployments[route.Deployment]
+	if h.Role == RoleBranch && h.Branch == "" && d != nil {
+		h.Branch = d.source.Branch
+	}
+	if route.Deployment != "" && d == nil {
+		if _, err := r.tx.Deployment(route.Deployment); CodeOf(err) == CodeNotFound {
+			r.lose(route.Host, "it leads to deployment "+route.Deployment+", of which the bucket has no manifest: deploy again")
+			h.Deployment = ""
+		} else if err != nil {
+			return err
+		}
+	}
+	if h.TakenSeq, err = r.takenSeq(p, route); err != nil {
+		return err
+	}
+	if h.Role == RoleProduction && p.Pinned != route.Pinned {
+		p.Pinned = route.Pinned
+		if err := r.tx.SaveProject(p); err != nil {
+			return err
+		}
+	}
+	r.report.Hosts++
+	return r.tx.SaveHost(h)
+}
+
+// takenSeq is the order of the newest deployment that took a host: the one that
+// it leads to; of a pinned production the newest that might have it.
+func (r *recovery) takenSeq(p *ProjectRow, route *site.RouteRecord) (int64, error) {
+	if route.Pinned {
+		newest, err := r.tx.NewestReady(p.ID, "")
+		if err == nil {
+			return newest.Seq, nil
+		}
+		if CodeOf(err) != CodeNotFound {
+			return 0, err
+		}
+	}
+	d, err := r.tx.Deployment(route.Deployment)
+	if CodeOf(err) == CodeNotFound {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return d.Seq, nil
+}
+
+// removed gives up what was removed since the rows were written: deployments whose own host
+// is a tombstone now, and projects that left nothing but tombstones.
+func (r *recovery) removed() error {
+	if !r.older {
+		return nil
+	}
+	for _, route := range r.c.routes {
+		h, err := r.tx.Host(route.Host)
+		if err != nil || !h.Gone || h.Generation != route.Generation {
+			if err == nil || CodeOf(err) == CodeNotFound {
+				continue
+			}
+			return err
+		}
+		p, err := r.tx.Project(h.ProjectID)
+		if CodeOf(err) == CodeNotFound || err == nil && p.State == projectDeleted {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		switch r.role(route) {
+		case RoleDeployment:
+			hostID, _, _ := strings.Cut(route.Host, "--")
+			d, err := r.tx.DeploymentByHostID(p.ID, hostID)
+			if CodeOf(err) == CodeNotFound || err == nil && !d.Status.Ended() {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			// A project that moved to another subdomain has left tombstones too.
+			if hosts, err := r.tx.HostsOfDeployments([]string{d.ID}); err != nil || len(hosts) > 0 {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			d.RemovedAt, d.UpdatedAt, d.IdempotencyKey = r.now, r.now, ""
+			if _, err := r.tx.SaveDeployment(d, d.Status, d.Attempt); err != nil {
+				return err
+			}
+			r.report.Removed++
+		case RoleProduction:
+			if r.c.projects[p.ID] != nil || route.Host != r.s.productionHost(p.SubDomain) {
+				continue
+			}
+			if err := r.tx.DeleteDomains(p.ID); err != nil {
+				return err
+			}
+			p.State, p.SubDomain, p.CustomDomain, p.CollectAt, p.UpdatedAt = projectDeleted, "deleted-"+p.ID, "", r.now, r.now
+			if err := r.tx.SaveProject(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow has everything published again, under generations of its own.
+func (r *recovery) follow() error {
+	r.report.Losses = append(r.report.Losses, r.c.losses...)
+	return r.tx.MarkAllDirty()
+}
+
+func (r *recovery) lose(what, why string) {
+	r.report.Losses = append(r.report.Losses, Loss{what, why})
+}
+
+var hostIDPattern = regexp.MustCompile(`^[0-9a-f]{8}--`)
+
+// role is what a route says, or what its host looks like.
+func (r *recovery) role(route *site.RouteRecord) Role {
+	label, below := strings.CutSuffix(route.Host, "."+r.s.config.BaseDomain)
+	switch {
+	case route.Role != "":
+		return Role(route.Role)
+	case !below || strings.Contains(label, "."):
+		return RoleDomain
+	case hostIDPattern.MatchString(label):
+		return RoleDeployment
+	case strings.Contains(label, "--"):
+		return RoleBranch
+	}
+	return RoleProduction
+}

@@ -1,0 +1,164 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// RecoverOptions say how a lost database is made anew.
+type RecoverOptions struct {
+	// DryRun reports what would be done, and does nothing.
+	DryRun bool
+	// OneOwner gives all projects to the first owner, where the accounts are lost.
+	OneOwner bool
+	// Progress is told how far it got. It may be called by several goroutines,
+	// one at a time.
+	Progress Progress
+}
+
+// Restore fills an empty database with a backup and brings it up to what the
+// bucket says: what was published since stays, what was removed since does not
+// come back. It is all or nothing. Everything is published again at the next
+// start. No control plane may run on the database meanwhile.
+func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOptions) (*Recovery, error) {
+	info, err := ReadBackup(backup, nil) // to its end, before anything is done
+	if err != nil {
+		return nil, err
+	}
+	if own := keyName(s.config.MasterKey); info.Key != own {
+		return nil, Errorf(CodeConflict, "The secrets of this backup are encrypted with another master key (%s) than this one (%s): set MASTER_KEY, or put master.key back into the data directory. Without it, rebuild-from-bucket brings back the sites alone.", info.Key, own)
+	}
+	return s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) error {
+		report.Backup = info
+		if schema, err := tx.Schema(); err != nil || schema < info.Schema {
+			return or(err, Errorf(CodeConflict, "The backup was made by a newer version of mini-vercel (its schema is %d, this one's %d): use that version.", info.Schema, schema))
+		}
+		if _, err := backup.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("read the backup: %w", err)
+		}
+		if _, err := ReadBackup(backup, tx.InsertRow); err != nil {
+			return err
+		}
+		return cancelUnfinished(tx, report, s)
+	})
+}
+
+// Rebuild fills an empty database from the bucket alone: projects, their ready
+// deployments, routes, domains and protection. What was secret, and what was
+// never published, is lost.
+func (s *Service) Rebuild(ctx context.Context, o RecoverOptions) (*Recovery, error) {
+	return s.recoverDatabase(ctx, o, func(_ Tx, report *Recovery) error {
+		report.Losses = append(report.Losses,
+			Loss{"environment variables and git credentials", "they are in the database alone: set them again"},
+			Loss{"accounts, passwords, API tokens and invitations", "they are in the database alone"},
+			Loss{"deployments that failed, were canceled or had not ended", "they were never published"},
+			Loss{"build logs", "those that the log store still has are found again; others are lost"})
+		return nil
+	})
+}
+
+// recoverDatabase reads the bucket, and does all the rest in one transaction.
+func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill func(Tx, *Recovery) error) (report *Recovery, err error) {
+	c, err := s.readContents(ctx, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	err = s.store.Update(ctx, func(tx Tx) error {
+		report = &Recovery{Accounts: []RecoveredAccount{}, Losses: []Loss{}}
+		if err := s.clearEmpty(tx); err != nil {
+			return err
+		}
+		if err := fill(tx, report); err != nil {
+			return err
+		}
+		r := &recovery{s: s, tx: tx, c: c, oneOwner: o.OneOwner, older: report.Backup != nil, now: s.now(), report: report}
+		if err := r.run(); err != nil {
+			return err
+		}
+		if o.DryRun {
+			return errOnlyLooked
+		}
+		return nil
+	})
+	if errors.Is(err, errOnlyLooked) {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return report, nil
+}
+
+// clearEmpty refuses a database that holds something, or that a control plane
+// uses. What a first start leaves behind is removed.
+func (s *Service) clearEmpty(tx Tx) error {
+	if !s.config.Exclusive {
+		held, err := tx.TakeLease(publisherLease, s.holder, s.now(), s.now().Add(publisherTime))
+		if err != nil || !held {
+			return or(err, Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again %d seconds later.", publisherTime/time.Second))
+		}
+	}
+	for _, table := range tx.Tables() {
+		switch {
+		case table.Passing, table.Name == "counters", table.Name == "users":
+			continue
+		}
+		if empty, err := tableIsEmpty(tx, table.Name); err != nil || !empty {
+			return or(err, errNotEmpty)
+		}
+	}
+	users, err := tx.CountUsers()
+	if err != nil {
+		return err
+	}
+	if users > 0 {
+		_, err := tx.UnclaimedOwner()
+		if CodeOf(err) == CodeNotFound || err == nil && users > 1 {
+			return errNotEmpty
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"counters", "codes", "users"} {
+		if err := tx.ClearTable(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNotEmpty = Errorf(CodeConflict, "The database is not empty: nothing was changed. Move it away, or use another one.")
+
+// cancelUnfinished ends deployments that had not ended when the backup was made:
+// what became of them is not known, and nobody waits for them any more.
+func cancelUnfinished(tx Tx, report *Recovery, s *Service) error {
+	var projects []string
+	err := tx.EachRow("projects", func(columns []string, values []any) error {
+		for i, name := range columns {
+			if id, ok := values[i].(string); ok && name == "id" {
+				projects = append(projects, id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, project := range projects {
+		active, err := tx.ActiveDeployments(project)
+		if err != nil {
+			return err
+		}
+		for _, d := range active {
+			if err := transit(tx, s.now(), d, move{to: StatusCanceled, reason: "It had not ended when the backup was made from which the database was restored. Deploy again."}); err != nil {
+				return err
+			}
+			report.Canceled++
+		}
+	}
+	return nil
+}
