@@ -98,7 +98,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 		if was, err := tx.Counter(CounterGeneration); err != nil || was >= c.highest {
 			return err // another control plane was faster
 		}
-		r := &recovery{s: s, tx: tx, c: c, older: true, now: s.now(), report: report}
+		r := &recovery{s: s, tx: tx, c: c, highest: c.highest, older: true, now: s.now(), report: report}
 		return r.run()
 	})
 	if err != nil {

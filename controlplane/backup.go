@@ -57,6 +57,30 @@ type backupEnd struct {
 // keyName names a master key without telling anything of it.
 func keyName(master []byte) string { return hex.EncodeToString(DeriveKey(master, "key name")[:8]) }
 
+// backupTime bounds a backup: as long the database keeps the state that it reads.
+const backupTime = time.Hour
+
+// BeginBackup says whether an administrator may have a backup now, before the
+// first byte is written; what it returns makes it, or with no writer gives up
+// the turn, and must be called. There is one at a time.
+func (s *Service) BeginBackup(p Principal) (func(context.Context, io.Writer) (*BackupInfo, error), error) {
+	if err := allowsOperation(p); err != nil {
+		return nil, err
+	}
+	if !s.backing.TryLock() {
+		return nil, Errorf(CodeConflict, "Another backup is being made: wait until it is done.")
+	}
+	return func(ctx context.Context, w io.Writer) (*BackupInfo, error) {
+		defer s.backing.Unlock()
+		if w == nil {
+			return nil, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, backupTime)
+		defer cancel()
+		return s.Backup(ctx, w)
+	}, nil
+}
+
 // Backup writes a backup of the database as it is now. The platform may go on
 // meanwhile. A backup that broke off lacks its last line: nobody takes it for a
 // whole one.

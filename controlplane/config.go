@@ -67,13 +67,13 @@ type Config struct {
 	// head. Default: none; on S3, where one key takes no more, a second.
 	HeadInterval time.Duration
 
-	// PreviewRetention is how long a preview deployment is kept that is neither
-	// the newest of its branch nor named by a route. Default: 30 days;
-	// negative: for ever.
-	PreviewRetention time.Duration
-	// ProductionRetention is the same for production deployments. Default and
-	// negative: for ever.
-	ProductionRetention time.Duration
+	// Retention is how long a ready deployment is kept that no route but its own
+	// names and that is not among the newest KeepDeployments of its project.
+	// Default: 30 days; negative: for ever.
+	Retention time.Duration
+	// KeepDeployments is how many ready deployments each project keeps, whatever
+	// their age. Default: 20; negative: none.
+	KeepDeployments int
 	// FailedRetention is how long failed and canceled deployments are listed.
 	// Default: 30 days; negative: for ever.
 	FailedRetention time.Duration
@@ -98,8 +98,8 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxProjectBuilds, 1)
 	set(&c.MaxDetections, 4)
 	set(&c.MaxDomains, 50)
-	set(&c.PreviewRetention, 30*24*time.Hour)
-	set(&c.ProductionRetention, -1)
+	set(&c.Retention, 30*24*time.Hour)
+	set(&c.KeepDeployments, 20)
 	set(&c.FailedRetention, 30*24*time.Hour)
 	set(&c.LogRetention, 30*24*time.Hour)
 	set(&c.DrainTime, 2*time.Second)

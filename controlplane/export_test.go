@@ -26,7 +26,14 @@ func (s *Service) SweepOnce(ctx context.Context) error {
 }
 
 // Collect frees what a project no longer needs.
-func (s *Service) Collect(ctx context.Context, project string) error { return s.collect(ctx, project) }
+func (s *Service) Collect(ctx context.Context, project string) error {
+	return s.collect(ctx, newGarbage(s.now(), false), project)
+}
+
+// ExpireOne removes a deployment that a round found to have expired.
+func (s *Service) ExpireOne(ctx context.Context, d *DeploymentRow) error {
+	return s.expireOne(ctx, newGarbage(s.now(), false), d)
+}
 
 // CheckDomainsOnce does one round of looks at domains, as in the background.
 func (s *Service) CheckDomainsOnce(ctx context.Context) error {

@@ -24,6 +24,10 @@ type metrics struct {
 	certificateChecks *prometheus.CounterVec
 	lookups           *prometheus.HistogramVec
 
+	expired      prometheus.Counter
+	freedObjects *prometheus.CounterVec
+	freedBytes   *prometheus.CounterVec
+
 	lines     prometheus.Counter
 	cut       prometheus.Counter
 	edges     *prometheus.CounterVec
@@ -64,6 +68,13 @@ func newMetrics(s *Service) *metrics {
 			Name: metricsPrefix + "dns_lookup_duration_seconds", Help: "Time of one question to the DNS resolver, by result.",
 			Buckets: []float64{.001, .005, .02, .05, .1, .25, .5, 1, 2},
 		}, []string{"result"}),
+		expired: counter("deployments_expired_total", "Deployments that were removed because they had outlived their retention."),
+		freedObjects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "freed_objects_total", Help: "Objects that were removed from the bucket because nothing needed them, by what they were.",
+		}, []string{"what"}),
+		freedBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "freed_bytes_total", Help: "Bytes that were removed from the bucket because nothing needed them, by what they were.",
+		}, []string{"what"}),
 		lines: counter("log_lines_total", "Lines that were taken into logs."),
 		cut:   counter("logs_cut_total", "Logs that reached their limit."),
 		edges: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -75,6 +86,7 @@ func newMetrics(s *Service) *metrics {
 	}
 	m.collected = []prometheus.Collector{
 		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups, m.edges,
+		m.expired, m.freedObjects, m.freedBytes,
 		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
 		gauge("queued", "Deployments that wait for a builder; -1: the database does not answer.", s.queueLength),
 	}

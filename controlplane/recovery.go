@@ -42,7 +42,8 @@ type recovery struct {
 	tx       Tx
 	c        *contents
 	oneOwner bool
-	older    bool // the database may hold what was removed since
+	highest  int64 // generation that was given out, as far as anybody knows
+	older    bool  // the database may hold what was removed since
 	now      time.Time
 	report   *Recovery
 
@@ -54,18 +55,12 @@ type recovery struct {
 
 func (r *recovery) run() error {
 	r.kept, r.owners = map[string]bool{}, map[string]string{}
-	for _, step := range []func() error{r.raise, r.accounts, r.rows, r.domains, r.hosts, r.removed, r.follow} {
+	for _, step := range []func() error{r.accounts, r.rows, r.domains, r.hosts, r.removed, r.follow} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// raise lifts the counter past everything that stands in the bucket.
-func (r *recovery) raise() error {
-	_, err := r.tx.Raise(CounterGeneration, r.c.highest)
-	return err
 }
 
 // accounts makes those that own a project and are not there. Where there is no
@@ -467,7 +462,7 @@ func (r *recovery) removed() error {
 // follow has everything published again, under generations of its own.
 func (r *recovery) follow() error {
 	r.report.Losses = append(r.report.Losses, r.c.losses...)
-	return r.tx.MarkAllDirty()
+	return r.tx.MarkAllDirty(r.highest)
 }
 
 func (r *recovery) lose(what, why string) {

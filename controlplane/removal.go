@@ -174,7 +174,7 @@ func (s *Service) DeleteProject(ctx context.Context, p Principal, id string) err
 
 // purge removes what a deleted project has left: as soon as its tombstones
 // stand in the bucket, and once more when no signed URL can bring anything back.
-func (s *Service) purge(ctx context.Context, id string) error {
+func (s *Service) purge(ctx context.Context, g *Garbage, id string) error {
 	var p *ProjectRow
 	var logs []LogRef
 	published := true
@@ -200,7 +200,11 @@ func (s *Service) purge(ctx context.Context, id string) error {
 		return err
 	}
 	defer unlock()
-	if err := s.deleteObjects(ctx, site.ProjectPrefix(id), func(blob.Info) bool { return true }); err != nil {
+	every := func(info blob.Info) bool {
+		g.note(p, GarbageProject, "the project was deleted", info, time.Time{})
+		return true
+	}
+	if err := s.deleteObjects(ctx, site.ProjectPrefix(id), every); err != nil {
 		return fmt.Errorf("purge project %s: %w", id, err)
 	}
 	if err := s.logs.Delete(ctx, logs...); err != nil {

@@ -131,7 +131,7 @@ func TestUploadsThatGoOnKeepTheirBlobs(t *testing.T) {
 }
 
 func TestRetentionSparesWhatARouteNames(t *testing.T) {
-	p := newPlane(t, func(p *plane) { p.config.PreviewRetention = 10 * 24 * time.Hour }).start()
+	p := newPlane(t, func(p *plane) { p.config.Retention, p.config.KeepDeployments = 10*24*time.Hour, -1 }).start()
 	project := p.project("repo")
 	production := p.deployFiles(project.ID, site.Production, version(0))
 	preview := p.deployFiles(project.ID, site.Preview, version(1))

@@ -31,37 +31,68 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 	if own := keyName(s.config.MasterKey); info.Key != own {
 		return nil, Errorf(CodeConflict, "The secrets of this backup are encrypted with another master key (%s) than this one (%s): set MASTER_KEY, or put master.key back into the data directory. Without it, rebuild-from-bucket brings back the sites alone.", info.Key, own)
 	}
-	return s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) error {
+	return s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) (highest int64, err error) {
 		report.Backup = info
 		if schema, err := tx.Schema(); err != nil || schema < info.Schema {
-			return or(err, Errorf(CodeConflict, "The backup was made by a newer version of mini-vercel (its schema is %d, this one's %d): use that version.", info.Schema, schema))
+			return 0, or(err, Errorf(CodeConflict, "The backup was made by a newer version of mini-vercel (its schema is %d, this one's %d): use that version.", info.Schema, schema))
 		}
 		if _, err := backup.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("read the backup: %w", err)
+			return 0, fmt.Errorf("read the backup: %w", err)
 		}
-		if _, err := ReadBackup(backup, tx.InsertRow); err != nil {
-			return err
+		_, err = ReadBackup(backup, func(table string, columns []string, values []any) error {
+			if table == "counters" {
+				return counterOf(tx, columns, values, &highest)
+			}
+			return tx.InsertRow(table, columns, values)
+		})
+		if err != nil {
+			return 0, err
 		}
-		return cancelUnfinished(tx, report, s)
+		return highest, cancelUnfinished(tx, report, s)
 	})
+}
+
+// counterOf takes a row of the counters over: numbers that were drawn are not
+// drawn again. That of generations is raised when everything is marked dirty.
+func counterOf(tx Tx, columns []string, values []any, generation *int64) error {
+	var name string
+	var value int64
+	for i, c := range columns {
+		switch v := values[i].(type) {
+		case string:
+			if c == "name" {
+				name = v
+			}
+		case int64:
+			if c == "value" {
+				value = v
+			}
+		}
+	}
+	if name == CounterGeneration {
+		*generation = value
+		return nil
+	}
+	_, err := tx.Raise(name, value)
+	return err
 }
 
 // Rebuild fills an empty database from the bucket alone: projects, their ready
 // deployments, routes, domains and protection. What was secret, and what was
 // never published, is lost.
 func (s *Service) Rebuild(ctx context.Context, o RecoverOptions) (*Recovery, error) {
-	return s.recoverDatabase(ctx, o, func(_ Tx, report *Recovery) error {
+	return s.recoverDatabase(ctx, o, func(_ Tx, report *Recovery) (int64, error) {
 		report.Losses = append(report.Losses,
 			Loss{"environment variables and git credentials", "they are in the database alone: set them again"},
 			Loss{"accounts, passwords, API tokens and invitations", "they are in the database alone"},
 			Loss{"deployments that failed, were canceled or had not ended", "they were never published"},
 			Loss{"build logs", "those that the log store still has are found again; others are lost"})
-		return nil
+		return 0, nil
 	})
 }
 
 // recoverDatabase reads the bucket, and does all the rest in one transaction.
-func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill func(Tx, *Recovery) error) (report *Recovery, err error) {
+func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill func(Tx, *Recovery) (highest int64, err error)) (report *Recovery, err error) {
 	c, err := s.readContents(ctx, o.Progress)
 	if err != nil {
 		return nil, err
@@ -71,10 +102,11 @@ func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill fu
 		if err := s.clearEmpty(tx); err != nil {
 			return err
 		}
-		if err := fill(tx, report); err != nil {
+		highest, err := fill(tx, report)
+		if err != nil {
 			return err
 		}
-		r := &recovery{s: s, tx: tx, c: c, oneOwner: o.OneOwner, older: report.Backup != nil, now: s.now(), report: report}
+		r := &recovery{s: s, tx: tx, c: c, oneOwner: o.OneOwner, highest: max(highest, c.highest), older: report.Backup != nil, now: s.now(), report: report}
 		if err := r.run(); err != nil {
 			return err
 		}
@@ -123,7 +155,7 @@ func (s *Service) clearEmpty(tx Tx) error {
 			return err
 		}
 	}
-	for _, name := range []string{"counters", "codes", "users"} {
+	for _, name := range []string{"codes", "users"} {
 		if err := tx.ClearTable(name); err != nil {
 			return err
 		}
@@ -136,15 +168,7 @@ var errNotEmpty = Errorf(CodeConflict, "The database is not empty: nothing was c
 // cancelUnfinished ends deployments that had not ended when the backup was made:
 // what became of them is not known, and nobody waits for them any more.
 func cancelUnfinished(tx Tx, report *Recovery, s *Service) error {
-	var projects []string
-	err := tx.EachRow("projects", func(columns []string, values []any) error {
-		for i, name := range columns {
-			if id, ok := values[i].(string); ok && name == "id" {
-				projects = append(projects, id)
-			}
-		}
-		return nil
-	})
+	projects, err := tx.AllProjects()
 	if err != nil {
 		return err
 	}

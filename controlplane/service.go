@@ -50,8 +50,11 @@ type Service struct {
 	started  time.Time          // or woken up, where the machine slept: then of the dispatcher alone
 	sleep    sleepWatch
 
+	backing  sync.Mutex // held while a backup is made for somebody
 	adopting sync.Mutex // guards adopted, and is held while the bucket is adopted
 	adopted  bool
+
+	unknownAt time.Time // of the sweeper: when it last looked for unknown projects
 }
 
 // New makes a service. Start begins its work in the background; without it,

@@ -69,6 +69,8 @@ type ProjectRows interface {
 	CollectableProjects(now time.Time, limit int) ([]string, error)
 	// CollectLater notes that a project has something to free at a time.
 	CollectLater(id string, at time.Time) error
+	// AllProjects lists the ids of all projects, deleted ones too.
+	AllProjects() ([]string, error)
 	// DeleteProject removes the row and everything that hangs on it.
 	DeleteProject(id string) error
 	// MarkAllDirty gives every host and project a new generation above a value,
@@ -125,11 +127,11 @@ type DeploymentRows interface {
 	// WentLive notes when ready deployments stood in the bucket with all their
 	// hosts, and returns their ids.
 	WentLive(now time.Time) ([]string, error)
-	// Expired lists deployments that have outlived their retention.
+	// Expired lists deployments that have outlived their retention, oldest first.
 	Expired(q ExpiryQuery) ([]*DeploymentRow, error)
-	// RemovedDeployments names the logs of a project's deployments that were
-	// removed before a time.
-	RemovedDeployments(project string, before time.Time) ([]LogRef, error)
+	// RemovedDeployments lists a project's deployments that were removed and not
+	// yet freed.
+	RemovedDeployments(project string) ([]*DeploymentRow, error)
 	// KeptManifests lists, newest first, a project's deployments whose manifest
 	// is kept: the ready ones, and where all is set those that are being
 	// uploaded, and those removed but not yet freed.
@@ -176,10 +178,16 @@ type QueueLimits struct {
 	Total, Project int
 }
 
-// ExpiryQuery chooses deployments by their age. A zero time chooses none.
+// ExpiryQuery chooses deployments that may go: those that were created before a
+// time, which a zero one chooses none by. Of the ready ones each project keeps
+// the newest whatever their age, and those that a route of something else than
+// themselves names.
 type ExpiryQuery struct {
-	Preview, Production, Failed time.Time // created before
-	Limit                       int
+	Before, FailedBefore time.Time
+	Keep                 int    // ready ones of each project
+	Project              string // of this one alone; none: of all
+	Deployment           string // this one alone
+	Limit                int
 }
 
 // HostRows are the hosts and what they lead to.

@@ -190,10 +190,10 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		MaxBuilds:        s.BuildCount,
 		MaxProjectBuilds: s.BuildPerProject,
 
-		PreviewRetention:    retention(s.PreviewRetention),
-		ProductionRetention: retention(s.ProductionRetention),
-		FailedRetention:     retention(s.FailedRetention),
-		LogRetention:        retention(time.Duration(s.LogRetentionDays) * 24 * time.Hour),
+		Retention:       retention(s.Retention),
+		KeepDeployments: kept(s.KeepDeployments),
+		FailedRetention: retention(s.FailedRetention),
+		LogRetention:    retention(time.Duration(s.LogRetentionDays) * 24 * time.Hour),
 
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     s.DatabaseURL == "",
@@ -294,6 +294,14 @@ func retention(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// kept is a number as the control plane takes it: 0 is none.
+func kept(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // sitePort is the port in the addresses of sites, for an edge on two ports.

@@ -74,9 +74,9 @@ type Settings struct {
 	MaxDeployment  int           `env:"MAX_DEPLOYMENT_MIB" default:"5120" help:"Size of one deployment, in MiB."`
 	MaxArchive     int           `env:"MAX_ARCHIVE_MIB" default:"512" help:"Size of an uploaded archive of sources, in MiB."`
 
-	PreviewRetention    time.Duration `env:"PREVIEW_RETENTION" default:"720h" help:"How long a preview is kept that is not the newest of its branch. 0: for ever."`
-	ProductionRetention time.Duration `env:"PRODUCTION_RETENTION" default:"0s" help:"How long a former production deployment is kept for rollbacks. 0: for ever."`
-	FailedRetention     time.Duration `env:"FAILED_RETENTION" default:"720h" help:"How long failed and canceled deployments and their logs are kept. 0: for ever."`
+	Retention       time.Duration `env:"DEPLOYMENT_RETENTION" default:"720h" help:"How long a ready deployment is kept that is neither in production nor the newest of its branch, nor among the last of its project. 0: for ever."`
+	KeepDeployments int           `env:"KEEP_DEPLOYMENTS" default:"20" help:"Ready deployments that each project keeps, whatever their age."`
+	FailedRetention time.Duration `env:"FAILED_RETENTION" default:"720h" help:"How long failed and canceled deployments and their logs are kept. 0: for ever."`
 	LogRetentionDays    int           `env:"LOG_RETENTION_DAYS" default:"30" help:"Days that a log is kept, counted from the one on which its deployment was created. 0: for ever."`
 
 	RateGeneral   int `env:"RATE_GENERAL" default:"100" help:"Requests a minute for one user or address."`
@@ -116,6 +116,13 @@ var later = map[string]string{
 	"SUPABASE_URL":     "Supabase",
 }
 
+// former lists variables of earlier versions: to go without them unnoticed would
+// do something else than the operator wants.
+var former = map[string]string{
+	"PREVIEW_RETENTION":    "DEPLOYMENT_RETENTION and KEEP_DEPLOYMENTS",
+	"PRODUCTION_RETENTION": "DEPLOYMENT_RETENTION and KEEP_DEPLOYMENTS",
+}
+
 // Load reads the settings from an environment of NAME=value strings, and names
 // the variable in every error.
 func Load(environ []string) (*Settings, error) {
@@ -143,6 +150,9 @@ func Load(environ []string) (*Settings, error) {
 		name, value, _ := strings.Cut(entry, "=")
 		if engine, ok := later[name]; ok && value != "" {
 			return nil, fmt.Errorf("%s is set, but this version has no %s yet: unset it to use the embedded part", name, engine)
+		}
+		if now, ok := former[name]; ok && value != "" {
+			return nil, fmt.Errorf("%s is no longer a setting: set %s", name, now)
 		}
 		if near := misspelt(name, known); near != "" {
 			return nil, fmt.Errorf("%s is not a setting; did you mean %s?", name, near)

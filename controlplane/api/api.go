@@ -144,9 +144,11 @@ func newAPI(o Options) *API {
 	a.registerLogs()
 	a.registerChanges()
 	a.registerAttempts()
+	a.registerOperation()
 	schemas := a.huma.OpenAPI().Components.Schemas
 	enumerate(schemas, "Host", "role", controlplane.RoleProduction, controlplane.RoleDomain, controlplane.RoleBranch, controlplane.RoleDeployment)
 	enumerate(schemas, "ExplanationStep", "step", "host", "route", "project", "access", "deployment", "rule", "file")
+	enumerate(schemas, "GarbageItem", "what", controlplane.GarbageBlobs, controlplane.GarbageManifests, controlplane.GarbageArchives, controlplane.GarbageProject)
 	enumerate(schemas, "Change", "type", "project", "deployment")
 	return a
 }
@@ -162,6 +164,7 @@ var tags = []*huma.Tag{
 	{Name: "Deployments", Description: "What was deployed, and how it went."},
 	{Name: "Uploads", Description: "How files become a deployment: ask what is known, hand in the manifest, upload what is missing, publish."},
 	{Name: "Builders", Description: "What builders call, with a token of their one attempt."},
+	{Name: "Operation", Description: "For administrators: backups, and what is no longer needed."},
 	{Name: "System", Description: "Whether it works, and what changes."},
 }
 

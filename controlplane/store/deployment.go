@@ -191,9 +191,8 @@ func (t *tx) KeptManifests(project string, all bool, limit int) ([]string, error
 }
 
 // RemovedDeployments implements [controlplane.DeploymentRows].
-func (t *tx) RemovedDeployments(project string, before time.Time) ([]controlplane.LogRef, error) {
-	return collect(t, scanLog, `
-		SELECT id, created_at FROM deployments WHERE project_id = $1 AND removed_at > 0 AND removed_at < $2`, project, micros(before))
+func (t *tx) RemovedDeployments(project string) ([]*controlplane.DeploymentRow, error) {
+	return collect(t, scanDeployment, selectDeployment+"WHERE d.project_id = $1 AND d.removed_at > 0 ORDER BY d.seq", project)
 }
 
 // DeleteDeployments implements [controlplane.DeploymentRows].

@@ -129,6 +129,11 @@ func (t *tx) CollectLater(id string, at time.Time) error {
 	return err
 }
 
+// AllProjects implements [controlplane.ProjectRows].
+func (t *tx) AllProjects() ([]string, error) {
+	return collect(t, scanString, "SELECT id FROM projects ORDER BY seq")
+}
+
 // DeleteProject implements [controlplane.ProjectRows].
 func (t *tx) DeleteProject(id string) error {
 	if _, err := t.exec("DELETE FROM project_locks WHERE project_id = $1", id); err != nil {

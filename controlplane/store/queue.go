@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -73,13 +74,21 @@ func (t *tx) StaleUploads(before time.Time) ([]*controlplane.DeploymentRow, erro
 // deployment or an earlier one, is kept, and so is the newest of each branch
 // and of production.
 func (t *tx) Expired(q controlplane.ExpiryQuery) ([]*controlplane.DeploymentRow, error) {
+	where, args := "", []any{micros(q.FailedBefore), micros(q.Before), q.Keep, controlplane.RoleDeployment, q.Limit}
+	for column, value := range map[string]string{"d.project_id": q.Project, "d.id": q.Deployment} {
+		if value != "" {
+			args = append(args, value)
+			where += fmt.Sprintf(" AND %s = $%d", column, len(args))
+		}
+	}
 	return collect(t, scanDeployment, selectDeployment+`
 		WHERE d.removed_at = 0 AND (
 		    (d.status = 'FAIL' OR d.status = 'CANCELED') AND d.created_at < $1
-		 OR d.status = 'READY' AND d.created_at < CASE WHEN d.environment = 'production' OR d.promoted = 1 THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
+		 OR d.status = 'READY' AND d.created_at < $2
+		    AND (SELECT COUNT(*) FROM deployments n
+		         WHERE n.project_id = d.project_id AND n.status = 'READY' AND n.removed_at = 0 AND n.seq > d.seq) >= $3
 		    AND NOT EXISTS (
 		        SELECT 1 FROM hosts h WHERE h.project_id = d.project_id AND h.gone = 0 AND h.role <> $4
-		        AND (h.deployment_id = d.id OR REPLACE(h.previous, d.id, '') <> h.previous)))
-		ORDER BY d.seq LIMIT $5`,
-		micros(q.Failed), micros(q.Production), micros(q.Preview), controlplane.RoleDeployment, q.Limit)
+		        AND (h.deployment_id = d.id OR REPLACE(h.previous, d.id, '') <> h.previous)))`+where+`
+		ORDER BY d.seq LIMIT $5`, args...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/pressly/goose/v3"
@@ -130,5 +131,43 @@ func TestOpenMigratesWhatAnEarlierVersionWrote(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Every table is in backups, or said not to be worth it.
+func TestEveryTableIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.db")
+	s, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version' ORDER BY name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var there, named []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		there = append(there, name)
+	}
+	err = s.View(t.Context(), func(tx controlplane.Tx) error {
+		for _, table := range tx.Tables() {
+			named = append(named, table.Name)
+		}
+		return nil
+	})
+	slices.Sort(named)
+	if err != nil || !slices.Equal(there, named) {
+		t.Errorf("the database has %v, Tables lists %v: %v", there, named, err)
 	}
 }

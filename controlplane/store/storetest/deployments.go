@@ -135,15 +135,12 @@ func testRemoved(t *testing.T, s *suite) {
 		if err != nil {
 			return err
 		}
-		early, err := tx.RemovedDeployments("p", s.now)
+		removed, err := tx.RemovedDeployments("p")
 		if err != nil {
 			return err
 		}
-		due, err := tx.RemovedDeployments("p", s.now.Add(time.Second))
-		s.same("to be freed", [][]controlplane.LogRef{early, due}, [][]controlplane.LogRef{nil, {d.Log()}})
-		if err != nil {
-			return err
-		}
+		s.same("to be freed", ids(removed), []string{"d"})
+		s.same("since", removed[0].RemovedAt, s.now)
 		all, err := tx.AllDeployments("p")
 		s.same("all", all, []controlplane.LogRef{d.Log()})
 		return err
@@ -393,37 +390,57 @@ func testExpired(t *testing.T, s *suite) {
 		return func(d *controlplane.DeploymentRow) { d.CreatedAt, d.Environment, d.Status = s.now.Add(-age), e, v }
 	}
 	const day = 24 * time.Hour
-	for id, edit := range map[string]func(*controlplane.DeploymentRow){
-		"preview":    row(40*day, site.Preview, controlplane.StatusReady),
-		"fresh":      row(day, site.Preview, controlplane.StatusReady),
-		"named":      row(40*day, site.Preview, controlplane.StatusReady),
-		"earlier":    row(40*day, site.Preview, controlplane.StatusReady),
-		"EARLIER":    row(40*day, site.Preview, controlplane.StatusReady), // another one: no host names it
-		"production": row(400*day, site.Production, controlplane.StatusReady),
-		"failed":     row(40*day, site.Production, controlplane.StatusFail),
-		"running":    row(40*day, site.Preview, controlplane.StatusInProgress),
+	for _, v := range []struct {
+		id   string
+		edit func(*controlplane.DeploymentRow)
+	}{
+		{"oldest", row(400*day, site.Production, controlplane.StatusReady)},
+		{"named", row(40*day, site.Preview, controlplane.StatusReady)},
+		{"earlier", row(40*day, site.Preview, controlplane.StatusReady)},
+		{"older", row(31*day, site.Preview, controlplane.StatusReady)},
+		{"aged", row(30*day, site.Preview, controlplane.StatusReady)}, // to the moment
+		{"failed", row(31*day, site.Production, controlplane.StatusFail)},
+		{"canceled", row(30*day, site.Production, controlplane.StatusCanceled)},
+		{"running", row(40*day, site.Preview, controlplane.StatusInProgress)},
+		{"fresh", row(day, site.Preview, controlplane.StatusReady)},
 	} {
-		s.deployment(id, "p", edit)
+		s.deployment(v.id, "p", v.edit)
 	}
-	s.host("own", func(h *controlplane.HostRow) { h.Role, h.Deployment = controlplane.RoleDeployment, "preview" })
+	s.project("q")
+	s.deployment("other", "q", row(50*day, site.Preview, controlplane.StatusReady))
+	s.host("own", func(h *controlplane.HostRow) { h.Role, h.Deployment = controlplane.RoleDeployment, "older" })
 	s.host("branch", func(h *controlplane.HostRow) {
 		h.Role, h.Deployment, h.Previous = controlplane.RoleBranch, "named", []site.Previous{{Deployment: "earlier"}}
 	})
-	expired := func(q controlplane.ExpiryQuery) map[string]bool {
-		out := map[string]bool{}
-		q.Limit = 9
+	month := s.now.Add(-30 * day)
+	for _, v := range []struct {
+		name string
+		q    controlplane.ExpiryQuery
+		want []string
+	}{
+		{"none", controlplane.ExpiryQuery{}, nil},
+		{"by age alone", controlplane.ExpiryQuery{Before: month}, []string{"oldest", "older", "other"}},
+		{"a moment later", controlplane.ExpiryQuery{Before: month.Add(time.Microsecond)}, []string{"oldest", "older", "aged", "other"}},
+		{"the newest is kept", controlplane.ExpiryQuery{Before: month, Keep: 1}, []string{"oldest", "older"}},
+		{"as many newer ones as are kept", controlplane.ExpiryQuery{Before: month, Keep: 2}, []string{"oldest", "older"}},
+		{"one fewer newer than are kept", controlplane.ExpiryQuery{Before: month, Keep: 3}, []string{"oldest"}},
+		{"the oldest is among those kept", controlplane.ExpiryQuery{Before: month, Keep: 6}, nil},
+		{"failed ones", controlplane.ExpiryQuery{FailedBefore: month, Keep: 20}, []string{"failed"}},
+		{"a moment later", controlplane.ExpiryQuery{FailedBefore: month.Add(time.Microsecond)}, []string{"failed", "canceled"}},
+		{"of one project", controlplane.ExpiryQuery{Before: month, Project: "q"}, []string{"other"}},
+		{"one alone", controlplane.ExpiryQuery{Before: month, Deployment: "older"}, []string{"older"}},
+		{"one alone that stays", controlplane.ExpiryQuery{Before: month, Deployment: "named"}, nil},
+	} {
+		v.q.Limit = 99
 		s.view(func(tx controlplane.Tx) error {
-			rows, err := tx.Expired(q)
-			for _, d := range rows {
-				out[d.ID] = true
-			}
+			rows, err := tx.Expired(v.q)
+			s.same(v.name, ids(rows), v.want)
 			return err
 		})
-		return out
 	}
-	month := s.now.Add(-30 * day)
-	s.same("previews", expired(controlplane.ExpiryQuery{Preview: month}), map[string]bool{"preview": true, "EARLIER": true})
-	s.same("failed ones", expired(controlplane.ExpiryQuery{Failed: month}), map[string]bool{"failed": true})
-	s.same("production", expired(controlplane.ExpiryQuery{Production: month}), map[string]bool{"production": true})
-	s.same("none", expired(controlplane.ExpiryQuery{}), map[string]bool{})
+	s.view(func(tx controlplane.Tx) error {
+		rows, err := tx.Expired(controlplane.ExpiryQuery{Before: month, Limit: 2})
+		s.same("a batch", ids(rows), []string{"oldest", "older"})
+		return err
+	})
 }
