@@ -54,9 +54,6 @@ type backupEnd struct {
 	SHA256 string `json:"sha256"`
 }
 
-// keyName names a master key without telling anything of it.
-func keyName(master []byte) string { return hex.EncodeToString(DeriveKey(master, "key name")[:8]) }
-
 // backupTime bounds a backup: as long the database keeps the state that it reads.
 const backupTime = time.Hour
 
@@ -85,7 +82,7 @@ func (s *Service) BeginBackup(p Principal) (func(context.Context, io.Writer) (*B
 // meanwhile. A backup that broke off lacks its last line: nobody takes it for a
 // whole one.
 func (s *Service) Backup(ctx context.Context, w io.Writer) (*BackupInfo, error) {
-	info := &BackupInfo{Name: backupName, Version: backupVersion, MadeAt: s.now(), Key: keyName(s.config.MasterKey)}
+	info := &BackupInfo{Name: backupName, Version: backupVersion, MadeAt: s.now(), Key: KeyFingerprint(s.config.MasterKey)}
 	compressed, err := zstd.NewWriter(w)
 	if err != nil {
 		return nil, fmt.Errorf("back up: %w", err)

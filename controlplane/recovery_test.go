@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
@@ -418,7 +419,7 @@ func TestNothingIsFilledWhileAControlPlaneRuns(t *testing.T) {
 		})
 		return err == nil && !held
 	})
-	p.Service = controlplane.New(p.config, p.store, p.logs, p.bucket, newFakeRunner(), slog.New(slog.DiscardHandler))
+	p.Service = controlplane.New(p.config, p.store, p.logs, stream.NewDirect(p.logs), p.bucket, newFakeRunner(), slog.New(slog.DiscardHandler))
 	_, err := p.Rebuild(t.Context(), controlplane.RecoverOptions{})
 	p.Service = running
 	wantCode(t, err, controlplane.CodeConflict)

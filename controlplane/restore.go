@@ -28,7 +28,7 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 	if err != nil {
 		return nil, err
 	}
-	if own := keyName(s.config.MasterKey); info.Key != own {
+	if own := KeyFingerprint(s.config.MasterKey); info.Key != own {
 		return nil, Errorf(CodeConflict, "The secrets of this backup are encrypted with another master key (%s) than this one (%s): set MASTER_KEY, or put master.key back into the data directory. Without it, rebuild-from-bucket brings back the sites alone.", info.Key, own)
 	}
 	return s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) (highest int64, err error) {

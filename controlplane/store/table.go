@@ -8,49 +8,97 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
-// tables lists all tables, each behind those that it refers to. A test compares
-// it with the schema.
-var tables = []controlplane.Table{
-	{Name: "counters"},
-	{Name: "leases", Passing: true},
-	{Name: "users"},
-	{Name: "sessions", Passing: true},
-	{Name: "codes", Passing: true},
-	{Name: "tokens"},
-	{Name: "projects"},
-	{Name: "env_vars"},
-	{Name: "domains"},
-	{Name: "deployments"},
-	{Name: "hosts"},
-	{Name: "claims", Passing: true},
-	{Name: "detections", Passing: true},
-	{Name: "reports", Passing: true},
+// tables lists all tables, each behind those that it refers to, with their
+// primary keys. A test compares it with the schema.
+var tables = []struct {
+	controlplane.Table
+	key []string
+}{
+	{controlplane.Table{Name: "counters"}, []string{"name"}},
+	{controlplane.Table{Name: "facts", Passing: true}, []string{"name"}},
+	{controlplane.Table{Name: "leases", Passing: true}, []string{"name"}},
+	{controlplane.Table{Name: "users"}, []string{"id"}},
+	{controlplane.Table{Name: "sessions", Passing: true}, []string{"hash"}},
+	{controlplane.Table{Name: "codes", Passing: true}, []string{"hash"}},
+	{controlplane.Table{Name: "tokens"}, []string{"id"}},
+	{controlplane.Table{Name: "projects"}, []string{"id"}},
+	{controlplane.Table{Name: "project_locks", Passing: true}, []string{"project_id"}},
+	{controlplane.Table{Name: "env_vars"}, []string{"project_id", "key"}},
+	{controlplane.Table{Name: "domains"}, []string{"project_id", "host"}},
+	{controlplane.Table{Name: "deployments"}, []string{"id"}},
+	{controlplane.Table{Name: "hosts"}, []string{"host"}},
+	{controlplane.Table{Name: "claims", Passing: true}, []string{"hash"}},
+	{controlplane.Table{Name: "detections", Passing: true}, []string{"id"}},
+	{controlplane.Table{Name: "reports", Passing: true}, []string{"name"}},
 }
 
+// rowsAtOnce is how many rows one statement reads: none takes for long, however
+// slow their reader is.
+const rowsAtOnce = 1000
+
 // Tables implements [controlplane.TableRows].
-func (t *tx) Tables() []controlplane.Table { return slices.Clone(tables) }
+func (t *tx) Tables() []controlplane.Table {
+	var out []controlplane.Table
+	for _, table := range tables {
+		out = append(out, table.Table)
+	}
+	return out
+}
 
 // EachRow implements [controlplane.TableRows].
-func (t *tx) EachRow(table string, show func([]string, []any) error) error {
-	if err := knownTable(table); err != nil {
+func (t *tx) EachRow(name string, show func([]string, []any) error) error {
+	key, err := keyOf(name)
+	if err != nil {
 		return err
 	}
-	rows, err := t.tx.QueryContext(t.ctx, "SELECT * FROM "+table)
+	after, params := []any(nil), make([]string, len(key))
+	for i := range params {
+		params[i] = fmt.Sprintf("$%d", i+2)
+	}
+	for {
+		where := ""
+		if after != nil {
+			where = " WHERE (" + strings.Join(key, ", ") + ") > (" + strings.Join(params, ", ") + ")"
+		}
+		columns, rows, err := t.wholeRows("SELECT * FROM "+name+where+" ORDER BY "+strings.Join(key, ", ")+" LIMIT $1", append([]any{rowsAtOnce}, after...)...)
+		if err != nil {
+			return fmt.Errorf("read table %s: %w", name, err)
+		}
+		for _, row := range rows {
+			if err := show(columns, row); err != nil {
+				return err
+			}
+		}
+		if len(rows) < rowsAtOnce {
+			return nil
+		}
+		last := rows[len(rows)-1]
+		after = make([]any, len(key))
+		for i, k := range key {
+			after[i] = last[slices.Index(columns, k)]
+		}
+	}
+}
+
+// wholeRows reads rows whatever their columns are: texts, whole numbers, NULL.
+func (t *tx) wholeRows(query string, args ...any) (columns []string, out [][]any, err error) {
+	ctx, cancel := t.statement()
+	defer cancel()
+	rows, err := t.tx.QueryContext(ctx, query, arguments(args)...)
 	if err != nil {
-		return fmt.Errorf("read table %s: %w", table, err)
+		return nil, nil, t.note(err)
 	}
 	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		return fmt.Errorf("read table %s: %w", table, err)
-	}
-	values, into := make([]any, len(columns)), make([]any, len(columns))
-	for i := range values {
-		into[i] = &values[i]
+	if columns, err = rows.Columns(); err != nil {
+		return nil, nil, t.note(err)
 	}
 	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
 		if err := rows.Scan(into...); err != nil {
-			return fmt.Errorf("read table %s: %w", table, err)
+			return nil, nil, t.note(err)
 		}
 		for i, v := range values {
 			switch v := v.(type) {
@@ -58,19 +106,17 @@ func (t *tx) EachRow(table string, show func([]string, []any) error) error {
 			case []byte:
 				values[i] = string(v)
 			default:
-				return fmt.Errorf("read table %s: column %s holds %T", table, columns[i], v)
+				return nil, nil, fmt.Errorf("column %s holds %T", columns[i], v)
 			}
 		}
-		if err := show(columns, values); err != nil {
-			return err
-		}
+		out = append(out, values)
 	}
-	return rows.Err()
+	return columns, out, t.note(rows.Err())
 }
 
 // InsertRow implements [controlplane.TableRows].
 func (t *tx) InsertRow(table string, columns []string, values []any) error {
-	if err := knownTable(table); err != nil {
+	if _, err := keyOf(table); err != nil {
 		return err
 	}
 	params := make([]string, len(columns))
@@ -90,7 +136,7 @@ func (t *tx) InsertRow(table string, columns []string, values []any) error {
 
 // ClearTable implements [controlplane.TableRows].
 func (t *tx) ClearTable(table string) error {
-	if err := knownTable(table); err != nil {
+	if _, err := keyOf(table); err != nil {
 		return err
 	}
 	if _, err := t.exec("DELETE FROM " + table); err != nil {
@@ -99,11 +145,14 @@ func (t *tx) ClearTable(table string) error {
 	return nil
 }
 
-func knownTable(name string) error {
-	if !slices.ContainsFunc(tables, func(t controlplane.Table) bool { return t.Name == name }) {
-		return fmt.Errorf("there is no table %q", name)
+// keyOf is the primary key of a table.
+func keyOf(name string) ([]string, error) {
+	for _, t := range tables {
+		if t.Name == name {
+			return t.key, nil
+		}
 	}
-	return nil
+	return nil, fmt.Errorf("there is no table %q", name)
 }
 
 // Schema implements [controlplane.TableRows].
