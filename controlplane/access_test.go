@@ -115,6 +115,9 @@ func TestTheAccessKeyIsEncryptedAtRest(t *testing.T) {
 	if err != nil || row.Protection == nil || bytes.Contains(row.Protection.CookieKey, key) {
 		t.Fatalf("%+v, %v", row.Protection, err)
 	}
+	if p.database != "" {
+		return // what the row holds is what the server is sent
+	}
 	files, err := filepath.Glob(filepath.Join(p.dir, "control.db*"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

@@ -69,7 +69,7 @@ func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded [
 
 // keepManifest writes the manifest to the bucket. The project's lock keeps a
 // late call from overwriting what was published meanwhile.
-func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.Manifest, encoded []byte, warnings []Warning) error {
+func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.Manifest, encoded []byte, warnings []Warning) (err error) {
 	t, err := s.uploading(ctx, a, id)
 	if err != nil {
 		return err
@@ -79,6 +79,7 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 		return err
 	}
 	defer unlock()
+	defer func() { err = whyEnded(ctx, err) }()
 	if t, err = s.uploading(ctx, a, id); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -96,6 +97,15 @@ func (s *Service) lockDeployment(ctx context.Context, p Principal, id string) (l
 		return nil, nil, err
 	}
 	return s.store.LockProject(ctx, project)
+}
+
+// whyEnded says of work that failed since its context ended why that ended, such
+// as a lock that was lost.
+func whyEnded(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || CodeOf(err) != "" {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 }
 
 // or returns the first error that is one.

@@ -40,13 +40,14 @@ func (s *Service) Publish(ctx context.Context, a Actor, id string) (*Deployment,
 // makeReady verifies that every blob is there, under the project's lock so that
 // none is freed meanwhile, and sets the deployment READY with its routes in one
 // transaction.
-func (s *Service) makeReady(ctx context.Context, a Actor, t uploadTarget) error {
+func (s *Service) makeReady(ctx context.Context, a Actor, t uploadTarget) (err error) {
 	id := t.d.ID
 	ctx, unlock, err := s.store.LockProject(ctx, t.p.ID)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	defer func() { err = whyEnded(ctx, err) }()
 	// Read again: another call may have been faster.
 	if err := s.store.View(ctx, func(tx Tx) (err error) { t, err = s.target(tx, a, id); return err }); err != nil {
 		return err

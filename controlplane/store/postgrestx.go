@@ -103,8 +103,8 @@ func (p *postgres) transaction(ctx context.Context, o *sql.TxOptions, f func(*tx
 	// but not in between, when nobody would know what became of it.
 	within, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	unbind := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	defer unbind()

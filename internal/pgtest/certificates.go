@@ -8,14 +8,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
 )
 
-// writeCertificates makes a CA, a certificate of the server for 127.0.0.1 and
-// localhost, and one that CertificateUser signs in with. other-ca.pem is a CA
+// writeCertificates makes a CA, a certificate of the server for localhost, but not
+// 127.0.0.1, and one that CertificateUser signs in with. other-ca.pem is a CA
 // that has issued none of them.
 func (s *Server) writeCertificates() error {
 	ca, caKey, err := s.certificate("ca", &x509.Certificate{
@@ -30,7 +29,7 @@ func (s *Server) writeCertificates() error {
 		return err
 	}
 	if _, _, err = s.certificate("server", &x509.Certificate{
-		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, ca, caKey); err != nil {
 		return err
