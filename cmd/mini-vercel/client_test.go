@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
@@ -21,7 +22,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "build" {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	kafkatest.Stop()
+	os.Exit(code)
 }
 
 // ran is what one command line did.

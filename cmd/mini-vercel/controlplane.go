@@ -21,7 +21,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
 	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
-	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/web"
 )
 
@@ -90,6 +89,7 @@ type controlPlane struct {
 	bucket   *openedBucket
 	store    *store.Store
 	logs     *logStore
+	stream   controlplane.Stream
 	accounts *controlplane.Accounts
 	service  *controlplane.Service
 	server   *webServer
@@ -135,6 +135,9 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 		p.log.Warn("DATABASE_URL is set, so the database in the data directory is not used: `mini-vercel db copy` moves it", "file", dir.join(databaseName))
 	}
 	if p.logs, err = s.openLogs(ctx, dir, p.log); err != nil {
+		return p, err
+	}
+	if p.stream, err = s.openStream(ctx, p.logs.LogStore, p.log); err != nil {
 		return p, err
 	}
 	p.accounts = controlplane.NewAccounts(controlplane.AccountsConfig{OpenSignup: s.Signup == "open"}, p.store)
@@ -198,7 +201,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     s.DatabaseURL == "",
 		HeadInterval:  p.bucket.headInterval(),
-	}, p.store, p.logs.LogStore, stream.NewDirect(p.logs.LogStore), p.bucket, local, p.log)
+	}, p.store, p.logs.LogStore, p.stream, p.bucket, local, p.log)
 	proxies, err := s.proxies()
 	if err != nil {
 		return err
@@ -263,6 +266,9 @@ func (p *controlPlane) close() error {
 	var errs []error
 	if p.listener != nil && p.server == nil {
 		errs = append(errs, p.listener.Close())
+	}
+	if p.stream != nil {
+		errs = append(errs, p.stream.Close())
 	}
 	if p.logs != nil {
 		errs = append(errs, p.logs.Close())

@@ -15,14 +15,15 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/mini-vercel/mini-vercel/builder/sandbox"
+	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 )
 
 // allCollectors are those of a whole platform: the edge with a certificate storage
-// that several share, and the control plane with a ClickHouse that is away.
+// that several share, and the control plane with Kafka and a ClickHouse that is away.
 func allCollectors(t *testing.T) []prometheus.Collector {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Load([]string{"DATA_DIR=" + dir, "PORT=0", "EDGE_PORT=0", "METRICS_ADDR=off", "CLICKHOUSE_HOST=127.0.0.1", "CLICKHOUSE_PORT=1", "CERTS_DIR=" + t.TempDir(), "EDGE_SECRET=b1pNQ2Y4dVRxV0hKc0x5R2tEeFZhUmVOcEJ0SWdTd0U=", "EDGE_METRICS_PROJECTS=1"})
+	s, err := Load([]string{"DATA_DIR=" + dir, "PORT=0", "EDGE_PORT=0", "METRICS_ADDR=off", "KAFKA_BROKERS=" + kafkatest.Shared(t).Plain()[0], "CLICKHOUSE_HOST=127.0.0.1", "CLICKHOUSE_PORT=1", "CERTS_DIR=" + t.TempDir(), "EDGE_SECRET=b1pNQ2Y4dVRxV0hKc0x5R2tEeFZhUmVOcEJ0SWdTd0U=", "EDGE_METRICS_PROJECTS=1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,10 +74,10 @@ type Settings struct {
 	MaxDeployment  int           `env:"MAX_DEPLOYMENT_MIB" default:"5120" help:"Size of one deployment, in MiB."`
 	MaxArchive     int           `env:"MAX_ARCHIVE_MIB" default:"512" help:"Size of an uploaded archive of sources, in MiB."`
 
-	Retention       time.Duration `env:"DEPLOYMENT_RETENTION" default:"720h" help:"How long a ready deployment is kept that is neither in production nor the newest of its branch, nor among the last of its project. 0: for ever."`
-	KeepDeployments int           `env:"KEEP_DEPLOYMENTS" default:"20" help:"Ready deployments that each project keeps, whatever their age."`
-	FailedRetention time.Duration `env:"FAILED_RETENTION" default:"720h" help:"How long failed and canceled deployments and their logs are kept. 0: for ever."`
-	LogRetentionDays    int           `env:"LOG_RETENTION_DAYS" default:"30" help:"Days that a log is kept, counted from the one on which its deployment was created. 0: for ever."`
+	Retention        time.Duration `env:"DEPLOYMENT_RETENTION" default:"720h" help:"How long a ready deployment is kept that is neither in production nor the newest of its branch, nor among the last of its project. 0: for ever."`
+	KeepDeployments  int           `env:"KEEP_DEPLOYMENTS" default:"20" help:"Ready deployments that each project keeps, whatever their age."`
+	FailedRetention  time.Duration `env:"FAILED_RETENTION" default:"720h" help:"How long failed and canceled deployments and their logs are kept. 0: for ever."`
+	LogRetentionDays int           `env:"LOG_RETENTION_DAYS" default:"30" help:"Days that a log is kept, counted from the one on which its deployment was created. 0: for ever."`
 
 	RateGeneral   int `env:"RATE_GENERAL" default:"100" help:"Requests a minute for one user or address."`
 	RateSignIn    int `env:"RATE_SIGN_IN" default:"10" help:"Sign-ins a minute for one address."`
@@ -105,13 +105,13 @@ type Settings struct {
 	EdgeAccessLogFile   string `env:"EDGE_ACCESS_LOG_FILE" help:"That file. Default: DATA_DIR/access.log."`
 	EdgeMetricsProjects int    `env:"EDGE_METRICS_PROJECTS" help:"Projects that have metrics of their own, the first that are asked for; the others share the label _other. 0: requests are not counted by project."`
 
+	KafkaSettings      `heading:"Build events through Kafka"`
 	ClickHouseSettings `heading:"Logs in ClickHouse"`
 }
 
 // later lists variables of production engines that this version does not have:
 // starting without them would store data where the operator does not expect it.
 var later = map[string]string{
-	"KAFKA_BROKERS":    "Kafka",
 	"ECS_CLUSTER_NAME": "AWS ECS",
 	"SUPABASE_URL":     "Supabase",
 }
@@ -252,6 +252,9 @@ func (s *Settings) Check() error {
 		return err
 	}
 	if _, err := s.edgeURL(); err != nil {
+		return err
+	}
+	if err := s.checkKafka(); err != nil {
 		return err
 	}
 	if err := s.checkClickHouse(); err != nil {

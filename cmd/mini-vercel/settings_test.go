@@ -52,6 +52,15 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"CLICKHOUSE_DATABASE":           {"CLICKHOUSE_HOST=ch", "CLICKHOUSE_DATABASE=a-b"},
 		"CLICKHOUSE_HOST":               {"CLICKHOUSE_HOST=ch:9000"},
 		"EDGE_URL":                      {"EDGE_URL=10.0.0.7:8001"},
+		"KAFKA_BROKERS":                 {"KAFKA_BROKERS=k1:9092,k2"},
+		"KAFKA_SSL is":                  {"KAFKA_SSL=1"},
+		"KAFKA_PASSWORD is":             {"KAFKA_PASSWORD=x"},
+		"KAFKA_USERNAME and":            {"KAFKA_BROKERS=k:9092", "KAFKA_USERNAME=x"},
+		"KAFKA_SASL_MECHANISM":          {"KAFKA_BROKERS=k:9092", "KAFKA_SASL_MECHANISM=gssapi"},
+		"KAFKA_SSL_CA is":               {"KAFKA_BROKERS=k:9092", "KAFKA_SSL_CA=ca.pem"},
+		"KAFKA_TOPIC":                   {"KAFKA_BROKERS=k:9092", "KAFKA_TOPIC=a/b"},
+		"KAFKA_PARTITIONS":              {"KAFKA_BROKERS=k:9092", "KAFKA_PARTITIONS=0"},
+		"LOG_LINE_MAX_KIB":              {"KAFKA_BROKERS=k:9092", "LOG_LINE_MAX_KIB=129"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(env)
@@ -73,7 +82,13 @@ func TestSettingsDefaultsAndLimits(t *testing.T) {
 	if s.Port != 9000 || s.EdgePort != 8001 || s.BaseDomain != "localhost" || s.BuildCount < 1 || s.BuildTimeout != 30*time.Minute {
 		t.Fatalf("defaults: %+v", s)
 	}
-	for _, env := range []string{"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001", "LOG_RETENTION_DAYS=36500", "LOG_RETENTION_DAYS=0", "CLICKHOUSE_HOST=::1", "CLICKHOUSE_HOST=10.0.0.3", "DATABASE_CONNECTIONS=6", "DATABASE_CONNECTIONS=1000", "DATABASE_STATEMENT_TIMEOUT=1s", "DATABASE_URL=host=/run/postgresql dbname=x"} {
+	for _, env := range []string{
+		"EDGE_PORT=65535", "MAX_FILE_MIB=4095", "BUILD_COUNT=1", "TRUSTED_PROXIES=10.0.0.0/8, 127.0.0.1", "PORT=0", "MAX_DOMAINS=1", "EDGE_ADDRESSES=192.0.2.1, 2001:db8::1", "DNS_RESOLVER=[::1]:53", "EDGE_HSTS=1s", "EDGE_HTTPS_PORT=65535", "EDGE_HTTPS_PORT=8001",
+		"LOG_RETENTION_DAYS=36500", "LOG_RETENTION_DAYS=0",
+		"CLICKHOUSE_HOST=::1", "CLICKHOUSE_HOST=10.0.0.3",
+		"DATABASE_CONNECTIONS=6", "DATABASE_CONNECTIONS=1000", "DATABASE_STATEMENT_TIMEOUT=1s", "DATABASE_URL=host=/run/postgresql dbname=x",
+		"KAFKA_BROKERS=a:1, [::1]:2", "KAFKA_TOPIC=" + strings.Repeat("x", 240), "KAFKA_PARTITIONS=1", "LOG_LINE_MAX_KIB=129",
+	} {
 		if _, err := Load([]string{env}); err != nil {
 			t.Errorf("%s: %v", env, err)
 		}

@@ -16,7 +16,11 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 )
 
-func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	kafkatest.Stop()
+	os.Exit(code)
+}
 
 var topics atomic.Int64
 

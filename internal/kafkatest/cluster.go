@@ -58,7 +58,7 @@ var shared struct {
 }
 
 // Shared returns the one broker that all tests of a process share; each takes a
-// topic of its own. It ends with [Main].
+// topic of its own. It ends with [Stop].
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
 	java, jars := find(t)
@@ -78,9 +78,8 @@ func Shared(t testing.TB) *Cluster {
 	return shared.cluster
 }
 
-// Main runs a package's tests, for its TestMain, and then ends what is shared.
-func Main(m *testing.M) int {
-	code := m.Run()
+// Stop ends what is shared; a package's TestMain calls it after all tests.
+func Stop() {
 	shared.Lock()
 	defer shared.Unlock()
 	if c := shared.cluster; c != nil {
@@ -88,8 +87,8 @@ func Main(m *testing.M) int {
 			b.Kill()
 		}
 		os.RemoveAll(c.dir)
+		shared.cluster = nil
 	}
-	return code
 }
 
 // Plain returns the addresses of the brokers without SASL and TLS.

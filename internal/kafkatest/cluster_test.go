@@ -14,7 +14,11 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-func TestMain(m *testing.M) { os.Exit(Main(m)) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
 
 func TestEveryListenerAnswers(t *testing.T) {
 	c := Shared(t)
