@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
@@ -36,6 +37,9 @@ type KafkaSettings struct {
 // kafkaLineMax is the longest line of a log that Kafka's messages have room for
 // however it is escaped.
 const kafkaLineMax = 128 // KiB
+
+// kafkaStart is how long a start waits for brokers; a variable for tests.
+var kafkaStart = 15 * time.Second
 
 var kafkaTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,240}$`)
 
@@ -123,6 +127,7 @@ func (s *Settings) openStream(ctx context.Context, logs controlplane.LogStore, l
 	if o.SASL != nil && o.TLS == nil && s.KafkaSASLMechanism == "plain" {
 		log.Warn("the password for Kafka goes over the network in the clear: set KAFKA_SSL, or KAFKA_SASL_MECHANISM to a scram one")
 	}
+	o.StartTime = kafkaStart
 	k, err := stream.OpenKafka(ctx, o, logs, log)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kafkaVariables(err), err)

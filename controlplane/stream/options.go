@@ -28,6 +28,10 @@ type KafkaOptions struct {
 	// Partitions is how many the topic gets where it is made. Default: 12
 	Partitions int
 
+	// StartTime is how long brokers are tried at the start that can't be reached:
+	// they may be starting, too. Default: 15 s
+	StartTime time.Duration
+
 	// StoreEvery is how long events wait for others, so that the log store gets
 	// many at once. Default: 500 ms
 	StoreEvery time.Duration
@@ -42,6 +46,9 @@ func (o KafkaOptions) withDefaults() KafkaOptions {
 	}
 	if o.Partitions == 0 {
 		o.Partitions = 12
+	}
+	if o.StartTime == 0 {
+		o.StartTime = 15 * time.Second
 	}
 	if o.StoreEvery == 0 {
 		o.StoreEvery = 500 * time.Millisecond
@@ -71,11 +78,22 @@ var (
 	ErrMechanism   = errors.New("the brokers do not offer this SASL mechanism")
 	ErrTLS         = errors.New("TLS does not come about")
 	ErrProtocol    = errors.New("a broker ended the connection: it may want TLS or a password, or have no use for what it is given")
-	ErrTopic       = errors.New("a topic is missing and can't be made")
+	ErrTopic       = errors.New("it can't be used or made")
 )
 
 // dial finds out whether a broker answers, and if not, why.
 func (o KafkaOptions) dial(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, o.StartTime)
+	defer cancel()
+	for {
+		err := o.dialAny(ctx)
+		if !errors.Is(err, ErrUnreachable) || sleep(wait, mostWait) != nil {
+			return err
+		}
+	}
+}
+
+func (o KafkaOptions) dialAny(ctx context.Context) error {
 	var all []string
 	cause := ErrUnreachable
 	for _, address := range o.Brokers {
@@ -83,8 +101,7 @@ func (o KafkaOptions) dial(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		kind := classify(err, o)
-		if cause == ErrUnreachable { //nolint:errorlint // it is one of ours, unwrapped
+		if kind := o.classify(err); kind != ErrUnreachable { //nolint:errorlint // it is one of ours, unwrapped
 			cause = kind
 		}
 		all = append(all, fmt.Sprintf("%s: %v", address, err))
@@ -106,7 +123,7 @@ func (o KafkaOptions) dialOne(ctx context.Context, address string) error {
 }
 
 // classify tells from how a connection failed what may be wrong.
-func classify(err error, o KafkaOptions) error {
+func (o KafkaOptions) classify(err error) error {
 	var record tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError

@@ -40,6 +40,9 @@ func (k *Kafka) openTopics(ctx context.Context) error {
 				}
 			}
 		}
+		if errors.Is(err, kafka.TopicAuthorizationFailed) && !errors.Is(err, ErrTopic) {
+			err = fmt.Errorf("%w: %w; allow it with: %s", ErrTopic, err, k.tool("kafka-acls.sh", "--add --allow-principal User:NAME --operation Read --operation Write --operation Describe --topic", topic.name, "--group", o.group()))
+		}
 		if err != nil {
 			return fmt.Errorf("topic %s: %w", topic.name, err)
 		}
@@ -99,12 +102,16 @@ func (k *Kafka) makeTopic(ctx context.Context, name string, partitions, replicas
 	case errors.Is(err, kafka.TopicAlreadyExists):
 		return nil
 	}
-	command := []string{"kafka-topics.sh --bootstrap-server", k.options.Brokers[0], "--create --topic", name,
-		"--partitions", strconv.Itoa(partitions), "--replication-factor", strconv.Itoa(replicas)}
+	command := []string{"--create --topic", name, "--partitions", strconv.Itoa(partitions), "--replication-factor", strconv.Itoa(replicas)}
 	for _, c := range config {
 		command = append(command, "--config", c.ConfigName+"="+c.ConfigValue)
 	}
-	return fmt.Errorf("%w: %w; make it with: %s", ErrTopic, err, strings.Join(command, " "))
+	return fmt.Errorf("%w: %w; make it with: %s", ErrTopic, err, k.tool("kafka-topics.sh", command...))
+}
+
+// tool is a command line for a person.
+func (k *Kafka) tool(name string, args ...string) string {
+	return strings.Join(append([]string{name, "--bootstrap-server", k.options.Brokers[0]}, args...), " ")
 }
 
 // readConfig learns how long the topic keeps events and how much it takes at
