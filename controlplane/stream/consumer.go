@@ -25,6 +25,7 @@ const (
 	storeBytes  = 8 << 20   // likewise, of text
 	storeTime   = 30 * time.Second
 	mostBackoff = 5 * time.Second // while the log store is away
+	lagTime     = 2 * time.Second // between two looks at how much is to be read
 )
 
 // Run implements [controlplane.Stream]: it takes part in the consumer group.
@@ -48,7 +49,7 @@ func (k *Kafka) Run(ctx context.Context) {
 		}
 		if err != nil {
 			if !errors.Is(err, kafka.RebalanceInProgress) && !errors.Is(err, kafka.GroupCoordinatorNotAvailable) {
-				k.log.Warn("can't join the consumer group in Kafka", "group", k.options.group(), "error", err)
+				k.complain("can't join the consumer group in Kafka", "group", k.options.group(), "error", err)
 			}
 			continue
 		}
@@ -96,7 +97,27 @@ func (c *consumer) run(ctx context.Context) {
 	for _, a := range assigned {
 		fetching.Go(func() { c.read(ctx, a.ID, a.Offset, chunks) })
 	}
+	fetching.Go(func() { c.measure(ctx) })
 	c.store(ctx, chunks)
+}
+
+// measure notes how far the partitions reach: what is not read yet is not known
+// from reading it.
+func (c *consumer) measure(ctx context.Context) {
+	var mine []int
+	for _, a := range c.generation.Assignments[c.kafka.options.Topic] {
+		mine = append(mine, a.ID)
+	}
+	for len(mine) > 0 && sleep(ctx, lagTime) == nil {
+		try, cancel := context.WithTimeout(ctx, callTime)
+		ends, err := c.kafka.offsets(try, kafka.LastOffset, mine...)
+		cancel()
+		for partition, end := range ends {
+			if err == nil {
+				c.kafka.progress.reaches(partition, end)
+			}
+		}
+	}
 }
 
 // read reads one partition, and waits while the log store has enough to do.
@@ -129,7 +150,7 @@ func (c *consumer) read(ctx context.Context, partition int, offset int64, out ch
 		if err == nil {
 			wait = leastWait
 		} else if ctx.Err() == nil {
-			k.log.Warn("can't read from Kafka", "error", err)
+			k.complain("can't read from Kafka", "error", err)
 			_ = sleep(ctx, wait/2+rand.N(wait))
 			wait = min(2*wait, mostBackoff)
 		}
@@ -218,7 +239,7 @@ func (c *consumer) keep(ctx context.Context, chunks []*chunk) bool {
 			return false
 		}
 		k.metrics.storeFailures.Inc()
-		k.log.Warn("the log store does not take lines; they wait in Kafka", "deployments", len(batches), "error", err)
+		k.complain("the log store does not take lines; they wait in Kafka", "deployments", len(batches), "error", err)
 		if sleep(ctx, wait/2+rand.N(wait)) != nil {
 			return false
 		}
@@ -226,7 +247,7 @@ func (c *consumer) keep(ctx context.Context, chunks []*chunk) bool {
 	if err := c.generation.CommitOffsets(map[string]map[int]int64{k.options.Topic: offsets}); err != nil {
 		// Whoever reads these partitions next stores the same lines again.
 		if ctx.Err() == nil {
-			k.log.Warn("can't commit to Kafka what is stored", "error", err)
+			k.complain("can't commit to Kafka what is stored", "error", err)
 		}
 		return false
 	}

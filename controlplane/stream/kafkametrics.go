@@ -115,6 +115,15 @@ func (p *progress) read(partition int, from, high int64) {
 	}
 }
 
+// reaches notes it of a partition that is read.
+func (p *progress) reaches(partition int, high int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if one := p.of[partition]; one != nil && high > one.high {
+		one.high = high
+	}
+}
+
 // stored notes what is in the log store: all before the offsets.
 func (p *progress) stored(offsets map[int]int64) {
 	p.mu.Lock()

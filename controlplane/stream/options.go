@@ -62,7 +62,7 @@ func (o KafkaOptions) group() string { return o.Topic }
 
 func (o KafkaOptions) transport(ctx context.Context) *kafka.Transport {
 	return &kafka.Transport{
-		ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL, Context: ctx, DialTimeout: callTime, IdleTimeout: time.Minute,
+		ClientID: o.ClientID, TLS: o.TLS, SASL: o.SASL, Context: ctx, DialTimeout: callTime, IdleTimeout: 30 * time.Second,
 		MetadataTTL: metadataTime, MetadataTopics: []string{o.Topic, o.deadTopic()},
 	}
 }
