@@ -24,6 +24,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
+	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 	"github.com/mini-vercel/mini-vercel/internal/pgtest"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -136,6 +137,7 @@ func (p *plane) openStore(ctx context.Context) (*store.Store, error) {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	pgtest.Stop()
+	kafkatest.Stop()
 	os.Exit(code)
 }
 

@@ -145,6 +145,14 @@ func (f *follower) take(name, data string) (end bool, err error) {
 		if f.state != nil {
 			f.state(&d)
 		}
+	case "history":
+		var history controlplane.LogHistory
+		if err := json.Unmarshal([]byte(data), &history); err != nil {
+			return false, fmt.Errorf("the state of the log's history can't be read: %w", err)
+		}
+		if history.Delayed {
+			fmt.Fprintln(f.notes, "Older lines are delayed: the log store is not reachable")
+		}
 	case "end":
 		return true, nil
 	}

@@ -438,6 +438,67 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '/operation/backup': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * A backup of the database as it is now (administrators)
+     * @description What `mini-vercel restore` takes. Secrets in it stay encrypted with the master key, which is not in it; files and logs are not either. A backup that broke off lacks its end, which restore sees.
+     */
+    get: operations['backup']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/operation/garbage': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * What is no longer needed, and when it goes (administrators)
+     * @description Nothing is removed. It reads every project's list of files.
+     */
+    get: operations['garbage']
+    put?: never
+    /**
+     * Remove at once what is no longer needed (administrators)
+     * @description The control plane does this by itself, a bit every minute.
+     */
+    post: operations['removeGarbage']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/operation/garbage/last': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /** What was removed last (administrators) */
+    get: operations['lastGarbage']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/projects': {
     parameters: {
       query?: never
@@ -1058,6 +1119,15 @@ export interface components {
       /** @description The attempt is over: stop. */
       canceled: boolean
     }
+    ExpiredDeployment: {
+      branch?: string
+      /** Format: date-time */
+      createdAt: string
+      hostId: string
+      id: string
+      /** @enum {string} */
+      status: 'NOT_STARTED' | 'QUEUED' | 'IN_PROGRESS' | 'READY' | 'FAIL' | 'CANCELED'
+    }
     ExplainedCache: {
       state?: string
       text: string
@@ -1117,6 +1187,33 @@ export interface components {
       variants?: {
         [key: string]: number
       }
+    }
+    Garbage: {
+      /** Format: int64 */
+      bytes: number
+      dryRun: boolean
+      /** Format: date-time */
+      endedAt: string
+      failures?: string[]
+      /** Format: int64 */
+      laterBytes: number
+      /** Format: int64 */
+      objects: number
+      projects: components['schemas']['ProjectGarbage'][]
+      /** Format: date-time */
+      startedAt: string
+      unknown: components['schemas']['UnknownProject'][]
+    }
+    GarbageItem: {
+      /** Format: date-time */
+      at?: string
+      /** Format: int64 */
+      bytes: number
+      /** Format: int64 */
+      objects: number
+      /** @enum {string} */
+      what: 'blobs' | 'manifests' | 'archives' | 'project'
+      why: string
     }
     GitSource: {
       allowLocal?: boolean
@@ -1378,6 +1475,13 @@ export interface components {
       /** @description A unique DNS label of 3 to 40 characters. From the name where it is left out. */
       subDomain?: string
     }
+    ProjectGarbage: {
+      deployments: components['schemas']['ExpiredDeployment'][]
+      id: string
+      items: components['schemas']['GarbageItem'][]
+      name: string
+      subDomain: string
+    }
     ProjectPatchBody: {
       buildCommand?: string
       /** @description An empty user name and password remove them. */
@@ -1498,6 +1602,14 @@ export interface components {
        * @enum {string}
        */
       scope: 'read' | 'deploy' | 'admin'
+    }
+    UnknownProject: {
+      /** Format: int64 */
+      bytes: number
+      deleted: boolean
+      id: string
+      /** Format: int64 */
+      objects: number
     }
     Upload: {
       /** Format: date-time */
@@ -2412,6 +2524,122 @@ export interface operations {
         }
         content: {
           'application/json': components['schemas']['Invitation']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  backup: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/zstd': string
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  garbage: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Garbage']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  removeGarbage: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Garbage']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  lastGarbage: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Garbage']
         }
       }
       /** @description Error */

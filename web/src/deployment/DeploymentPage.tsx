@@ -44,7 +44,7 @@ export function Component() {
 }
 
 function Body({ project, deployment }: { project: Project; deployment: Deployment }) {
-  const { buffer, state } = useLogStream(deployment)
+  const { buffer, state, delayed } = useLogStream(deployment)
   return (
     <>
       <div className="flex flex-col gap-3">
@@ -67,7 +67,7 @@ function Body({ project, deployment }: { project: Project; deployment: Deploymen
       <PhaseBar deployment={deployment} />
       <Hosts project={project} deployment={deployment} />
       <Section title="Log">
-        <LogViewer deployment={deployment} buffer={buffer} state={state} />
+        <LogViewer deployment={deployment} buffer={buffer} state={state} delayed={delayed} />
       </Section>
       <Warnings warnings={deployment.warnings} />
       <Files deployment={deployment} />

@@ -54,6 +54,17 @@ describe('a deployment that is building', () => {
     expect(log.readyState).toBe(FakeEventSource.CLOSED)
   })
 
+  it('says that older lines are delayed as long as the log store is away', async () => {
+    open(building)
+    await screen.findByText('Waiting for the first line.')
+    const log = FakeEventSource.to(stream)
+    act(() => log.send('history', { delayed: true }))
+    const notice = /Older lines are delayed: the log store is not reachable/
+    await screen.findByText(notice)
+    act(() => log.send('history', { delayed: false }))
+    await waitFor(() => expect(screen.queryByText(notice)).toBeNull())
+  })
+
   it('says of a log that has outlived its retention that it is gone', async () => {
     open({ ...building, status: 'READY', logExpiresAt: '2026-02-01T00:00:00Z' })
     await screen.findByText('Waiting for the first line.')

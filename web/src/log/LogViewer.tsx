@@ -24,9 +24,14 @@ import { useRemembered } from '@/ui/useRemembered'
 const lineHeight = 20
 const headerHeight = 32
 
-type LogViewerProps = { deployment: Deployment; buffer: LogBuffer; state: StreamState }
+type LogViewerProps = {
+  deployment: Deployment
+  buffer: LogBuffer
+  state: StreamState
+  delayed: boolean // the log store does not answer
+}
 
-export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
+export function LogViewer({ deployment, buffer, state, delayed }: LogViewerProps) {
   const version = useSyncExternalStore(buffer.subscribe, buffer.snapshot)
   const scroller = useRef<HTMLDivElement>(null)
   const searchField = useRef<HTMLInputElement>(null)
@@ -151,6 +156,11 @@ export function LogViewer({ deployment, buffer, state }: LogViewerProps) {
           state === 'interrupted' && <span className="px-2 text-sm text-warn">Reconnecting</span>
         }
       />
+      {delayed && state !== 'ended' && (
+        <p role="status" className="border-b border-line px-4 py-2 text-sm text-warn">
+          Older lines are delayed: the log store is not reachable.
+        </p>
+      )}
       <div
         ref={scroller}
         role="log"

@@ -8,6 +8,8 @@ import { LogBuffer } from './buffer'
 
 export type StreamState = 'loading' | 'following' | 'ended' | 'interrupted'
 
+type LogHistory = { delayed: boolean }
+
 type Target = { id: string; projectId: string; hostId: string }
 
 const reopenMilliseconds = 3000
@@ -20,6 +22,7 @@ export function useLogStream({ id, projectId, hostId }: Target) {
   const queryClient = useQueryClient()
   const [buffer] = useState(() => new LogBuffer())
   const [state, setState] = useState<StreamState>('loading')
+  const [delayed, setDelayed] = useState(false)
 
   useEffect(() => {
     let source: EventSource
@@ -27,7 +30,10 @@ export function useLogStream({ id, projectId, hostId }: Target) {
 
     const open = () => {
       source = new EventSource(logStreamURL(id, buffer.cursor()))
-      source.addEventListener('open', () => setState('following'))
+      source.addEventListener('open', () => {
+        setState('following')
+        setDelayed(false) // or it is said again
+      })
       source.addEventListener('line', (event: MessageEvent<string>) => {
         buffer.append(JSON.parse(event.data) as LogLine)
       })
@@ -38,6 +44,9 @@ export function useLogStream({ id, projectId, hostId }: Target) {
             ? known
             : deployment,
         )
+      })
+      source.addEventListener('history', (event: MessageEvent<string>) => {
+        setDelayed((JSON.parse(event.data) as LogHistory).delayed)
       })
       source.addEventListener('end', () => {
         source.close()
@@ -58,5 +67,5 @@ export function useLogStream({ id, projectId, hostId }: Target) {
     }
   }, [buffer, id, projectId, hostId, queryClient])
 
-  return { buffer, state }
+  return { buffer, state, delayed }
 }
