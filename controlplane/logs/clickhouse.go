@@ -36,7 +36,7 @@ type ClickHouseOptions struct {
 	CAFile   string // PEM of what the server's certificate is trusted by. Default: the system's
 
 	// Interval is the least time between two small inserts: each makes a part,
-	// which the server has to merge with others. Default: 200 ms.
+	// which the server has to merge with others. Default: 100 ms.
 	Interval time.Duration
 	// EraseInterval is the least time between two mutations that erase deleted
 	// logs: each writes the parts anew that it finds some in. Default: an hour.
@@ -115,7 +115,7 @@ func (o ClickHouseOptions) withDefaults() ClickHouseOptions {
 		o.Database = "mini_vercel"
 	}
 	if o.Interval == 0 {
-		o.Interval = 200 * time.Millisecond
+		o.Interval = 100 * time.Millisecond
 	}
 	if o.EraseInterval == 0 {
 		o.EraseInterval = time.Hour

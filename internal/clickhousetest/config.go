@@ -32,6 +32,7 @@ const configXML = `<yandex>
   <users_config>%[1]s/users.xml</users_config>
   <default_profile>default</default_profile>
   <default_database>default</default_database>
+  <merge_tree><old_parts_lifetime>1</old_parts_lifetime></merge_tree>
   <query_log><database>system</database><table>query_log</table><flush_interval_milliseconds>100</flush_interval_milliseconds></query_log>
 </yandex>
 `

@@ -45,7 +45,7 @@ func Start(t testing.TB) *Server {
 	program := find(t)
 	// Another program may take a port in between.
 	for attempt := 1; ; attempt++ {
-		s := &Server{Host: "127.0.0.1", Username: "logs", Password: `p&ss<'"\word`, ReadOnly: "reader", program: program, dir: t.TempDir()}
+		s := &Server{Host: "127.0.0.1", Username: "logs", Password: `p&ss<'"\word`, ReadOnly: "reader", program: program, dir: newDir(t)}
 		s.Port, s.TLSPort = freePort(t), freePort(t)
 		if err := s.configure(); err != nil {
 			t.Fatalf("configure clickhouse-server: %v", err)
