@@ -23,32 +23,72 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 )
 
-// The build prints when it prints, in microseconds since 1970, every 10 ms.
+// The build prints when it prints, in microseconds since 1970: some lines at
+// once, every so many milliseconds.
 const printer = `
-const lines = %d
+const lines = %d, atOnce = %d, every = %d
 let n = 0
 const timer = setInterval(() => {
-  console.log('printed at ' + Math.round((performance.timeOrigin + performance.now()) * 1000))
-  if (++n === lines) {
+  for (let i = 0; i < atOnce && n < lines; i++, n++) {
+    console.log('printed at ' + Math.round((performance.timeOrigin + performance.now()) * 1000) + ', and as long as lines often are: '.padEnd(60, '.'))
+  }
+  if (n === lines) {
     clearInterval(timer)
     require('fs').mkdirSync('dist', { recursive: true })
     require('fs').writeFileSync('dist/index.html', 'done')
   }
-}, 10)
+}, every)
 `
 
 // BenchmarkTail measures from a line's printing by a build's command until it has
 // come to a reader of the log's stream: through the builder, the API, the log
-// stream and back. One operation is one line.
+// stream and back. One operation is one line, each 10 ms after the one before.
 func BenchmarkTail(b *testing.B) {
-	binary := filepath.Join(b.TempDir(), "mini-vercel")
+	binary := build(b)
+	for _, with := range []string{"clickhouse", "kafka"} {
+		b.Run(with, func(b *testing.B) {
+			env := clickHouseEnv(b)
+			if with == "kafka" {
+				env = append(env, "KAFKA_BROKERS="+strings.Join(kafkatest.Start(b, 1).Plain(), ","))
+			}
+			p := up(b, binary, env)
+			b.ResetTimer()
+			took := p.follow(b, p.deploy(b, fmt.Sprintf(printer, b.N, 1, 10)))
+			b.StopTimer()
+			if len(took) != b.N {
+				b.Fatalf("%d lines of %d came", len(took), b.N)
+			}
+			slices.Sort(took)
+			for name, at := range map[string]int{"p50-ms": len(took) / 2, "p99-ms": len(took) * 99 / 100, "most-ms": len(took) - 1} {
+				b.ReportMetric(float64(took[at].Microseconds())/1000, name)
+			}
+		})
+	}
+}
+
+// BenchmarkHistory reads a log of 100,000 lines to its end, as the dashboard does.
+func BenchmarkHistory(b *testing.B) {
+	const lines = 100_000
+	p := up(b, build(b), clickHouseEnv(b))
+	id := p.deploy(b, fmt.Sprintf(printer, lines, 1000, 20))
+	if n := len(p.follow(b, id)); n != lines {
+		b.Fatalf("%d lines of %d came", n, lines)
+	}
+	for b.Loop() {
+		if n := len(p.follow(b, id)); n != lines {
+			b.Fatalf("%d lines of %d came", n, lines)
+		}
+	}
+	b.ReportMetric(float64(b.N*lines)/b.Elapsed().Seconds(), "lines/s")
+}
+
+func build(b *testing.B) (binary string) {
+	b.Helper()
+	binary = filepath.Join(b.TempDir(), "mini-vercel")
 	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/mini-vercel").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
-	b.Run("clickhouse", func(b *testing.B) { tail(b, binary, clickHouseEnv(b)...) })
-	b.Run("kafka", func(b *testing.B) {
-		tail(b, binary, append(clickHouseEnv(b), "KAFKA_BROKERS="+strings.Join(kafkatest.Start(b, 1).Plain(), ","))...)
-	})
+	return binary
 }
 
 func clickHouseEnv(b *testing.B) []string {
@@ -56,12 +96,13 @@ func clickHouseEnv(b *testing.B) []string {
 	return []string{"CLICKHOUSE_HOST=" + s.Host, "CLICKHOUSE_PORT=" + strconv.Itoa(s.Port), "CLICKHOUSE_USERNAME=" + s.Username, "CLICKHOUSE_PASSWORD=" + s.Password}
 }
 
-func tail(b *testing.B, binary string, env ...string) {
-	p := up(b, binary, env)
+// deploy begins to build a repository whose build runs a script.
+func (p *platform) deploy(b *testing.B, script string) (id string) {
+	b.Helper()
 	repository := b.TempDir()
 	for name, content := range map[string]string{
 		"package.json": `{"name": "printer", "private": true, "scripts": {"build": "node build.js"}}`,
-		"build.js":     fmt.Sprintf(printer, b.N),
+		"build.js":     script,
 	} {
 		if err := os.WriteFile(filepath.Join(repository, name), []byte(content), 0o600); err != nil {
 			b.Fatal(err)
@@ -74,17 +115,8 @@ func tail(b *testing.B, binary string, env ...string) {
 	}
 	var project, deployment struct{ ID string }
 	p.call(b, "/projects", map[string]any{"name": "printer", "gitURL": "file://" + repository}, &project)
-	b.ResetTimer()
 	p.call(b, "/deploy", map[string]any{"projectId": project.ID}, &deployment)
-	took := p.follow(b, deployment.ID)
-	b.StopTimer()
-	if len(took) != b.N {
-		b.Fatalf("%d lines of %d came", len(took), b.N)
-	}
-	slices.Sort(took)
-	for name, at := range map[string]int{"p50-ms": len(took) / 2, "p99-ms": len(took) * 99 / 100, "most-ms": len(took) - 1} {
-		b.ReportMetric(float64(took[at].Microseconds())/1000, name)
-	}
+	return deployment.ID
 }
 
 // platform is a running `mini-vercel up`.
@@ -183,7 +215,7 @@ func (p *platform) follow(b *testing.B, id string) (took []time.Duration) {
 		if !found {
 			continue
 		}
-		digits, _, _ := strings.Cut(after, `"`)
+		digits, _, _ := strings.Cut(after, ",")
 		micros, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil {
 			b.Fatal(err)
