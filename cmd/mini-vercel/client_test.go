@@ -17,9 +17,12 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
+// asCommand has the test's own binary run a command line, for a test that kills it.
+const asCommand = "MINI_VERCEL_TEST_AS_COMMAND"
+
 // TestMain lets the test's own binary be what the runner starts for a build.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "build" {
+	if len(os.Args) > 1 && (os.Args[1] == "build" || os.Getenv(asCommand) != "") {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	code := m.Run()

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mini-vercel/mini-vercel/builder/publish"
+	"github.com/mini-vercel/mini-vercel/controlplane"
+)
+
+// garbageTime bounds one look at all projects.
+const garbageTime = time.Hour
+
+func newGCCommand() *cobra.Command {
+	var dry, report, asJSON bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what is no longer needed, or show it (administrators)",
+		Long: `The control plane removes by itself, a bit every minute, what is no longer needed:
+deployments older than DEPLOYMENT_RETENTION that are not among the last
+KEEP_DEPLOYMENTS of their project and not in production or the newest of a branch;
+a day later their files; what uploads left that were given up. Gc does it now, and
+says what went. With --dry-run it says what would go and when, and removes
+nothing; --report shows what went last.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			call := publish.Call{Method: http.MethodPost, Path: "/operation/garbage", Timeout: garbageTime, Once: true}
+			switch {
+			case dry && report:
+				return usagef("--dry-run is of what will go, --report of what went: give one")
+			case dry:
+				call.Method = http.MethodGet
+			case report:
+				call.Method, call.Path = http.MethodGet, "/operation/garbage/last"
+			}
+			conn, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			g := controlplane.Garbage{}
+			call.Out = &g
+			if err := conn.Do(cmd.Context(), call); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), &g)
+			}
+			return writeGarbage(cmd.OutOrStdout(), &g)
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "show what would go and when, and remove nothing")
+	c.Flags().BoolVar(&report, "report", false, "show what went last")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return c
+}
+
+func writeGarbage(w io.Writer, g *controlplane.Garbage) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if len(g.Projects) > 0 {
+		fmt.Fprintln(t, "PROJECT\tWHAT\tWHY\tOBJECTS\tSIZE\tWHEN")
+	}
+	for _, p := range g.Projects {
+		name := p.SubDomain
+		if name == "" {
+			name = p.ID
+		}
+		for _, d := range p.Deployments {
+			fmt.Fprintf(t, "%s\tdeployment %s\t%s, of %s\t\t\tnow\n", harmless(name, false), d.HostID, d.Status, d.CreatedAt.Format(time.DateOnly))
+		}
+		for _, item := range p.Items {
+			when := "now"
+			if item.At != nil {
+				when = "by " + item.At.Local().Format("2006-01-02 15:04")
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", harmless(name, false), item.What, item.Why, item.Objects, publish.Bytes(item.Bytes), when)
+		}
+	}
+	for _, u := range g.Unknown {
+		if !u.Deleted {
+			fmt.Fprintf(t, "%s\tunknown\tthe database never had it: kept\t%d\t%s\tnever\n", harmless(u.ID, false), u.Objects, publish.Bytes(u.Bytes))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, f := range g.Failures {
+		fmt.Fprintf(w, "Not looked at: %s\n", harmless(f, false))
+	}
+	switch {
+	case g.DryRun:
+		fmt.Fprintf(w, "%d objects (%s) would go now, %s later; nothing was removed\n", g.Objects, publish.Bytes(g.Bytes), publish.Bytes(g.Later))
+	default:
+		fmt.Fprintf(w, "%d objects (%s) were removed on %s\n", g.Objects, publish.Bytes(g.Bytes), g.EndedAt.Local().Format("2006-01-02 15:04:05"))
+	}
+	return nil
+}
