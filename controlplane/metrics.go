@@ -1,7 +1,6 @@
 package controlplane
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -88,7 +87,7 @@ func newMetrics(s *Service) *metrics {
 		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups, m.edges,
 		m.expired, m.freedObjects, m.freedBytes,
 		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
-		gauge("queued", "Deployments that wait for a builder; -1: the database does not answer.", s.queueLength),
+		newBacklogMetrics(s),
 	}
 	return m
 }
@@ -100,20 +99,6 @@ func (s *Service) Collectors() []prometheus.Collector {
 
 func (m *metrics) observeLookup(o dnslookup.Outcome, took time.Duration) {
 	m.lookups.WithLabelValues(string(o)).Observe(took.Seconds())
-}
-
-func (s *Service) queueLength() float64 {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	n := 0
-	err := s.store.View(ctx, func(tx Tx) (err error) {
-		n, err = tx.QueueLength()
-		return err
-	})
-	if err != nil {
-		return -1
-	}
-	return float64(n)
 }
 
 // observe measures a deployment whose row was just saved. Only the save that

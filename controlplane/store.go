@@ -113,8 +113,8 @@ type DeploymentRows interface {
 	AllDeployments(project string) ([]LogRef, error)
 	// NextQueued returns the oldest deployment that may start now, or nil.
 	NextQueued(now time.Time, limits QueueLimits) (*DeploymentRow, error)
-	// QueueLength counts deployments that wait for a builder.
-	QueueLength() (int, error)
+	// Backlog is what waits to be done.
+	Backlog() (Backlog, error)
 	// Running lists all builds that are in progress.
 	Running() ([]*DeploymentRow, error)
 	// RenewClaims prolongs what a control plane has claimed.

@@ -36,10 +36,33 @@ func (t *tx) NextQueued(now time.Time, limits controlplane.QueueLimits) (*contro
 	return d, err
 }
 
-// QueueLength implements [controlplane.DeploymentRows].
-func (t *tx) QueueLength() (n int, err error) {
-	err = t.row("SELECT COUNT(*) FROM deployments WHERE status = 'QUEUED' AND dispatchable = 1 AND removed_at = 0").Scan(&n)
-	return n, err
+// Backlog implements [controlplane.DeploymentRows].
+func (t *tx) Backlog() (b controlplane.Backlog, err error) {
+	err = t.row(`
+		SELECT COUNT(*), COALESCE(MIN(created_at), 0) FROM deployments
+		WHERE status = 'QUEUED' AND dispatchable = 1 AND removed_at = 0`).Scan(&b.Queued, instant{&b.OldestQueued})
+	if err != nil {
+		return b, fmt.Errorf("read the queue: %w", err)
+	}
+	for _, table := range []string{"hosts", "projects"} {
+		n, oldest := 0, int64(0)
+		err := t.row("SELECT COUNT(*), COALESCE(MIN(generation), 0) FROM "+table+" WHERE generation > published").Scan(&n, &oldest)
+		if err != nil {
+			return b, fmt.Errorf("read what is not published: %w", err)
+		}
+		if b.Unpublished += n; n > 0 && (b.OldestChange == 0 || oldest < b.OldestChange) {
+			b.OldestChange = oldest
+		}
+	}
+	err = t.row("SELECT until FROM leases WHERE name = 'publisher'").Scan(instant{&b.PublisherUntil})
+	if err != nil && !isNoRows(err) {
+		return b, fmt.Errorf("read the publisher's lease: %w", err)
+	}
+	b.BackedUpAt, _, err = t.Report("backup")
+	if controlplane.CodeOf(err) == controlplane.CodeNotFound {
+		err = nil
+	}
+	return b, err
 }
 
 // Running implements [controlplane.DeploymentRows].

@@ -221,7 +221,8 @@ func testQueue(t *testing.T, s *suite) {
 	s.same("none", next(s.now, 9, 1), "")
 	s.same("when its time has come", next(s.now.Add(time.Minute), 9, 2), "waits")
 	s.view(func(tx controlplane.Tx) error {
-		n, err := tx.QueueLength()
+		b, err := tx.Backlog()
+		n := b.Queued
 		s.same("queued", n, 3)
 		if err != nil {
 			return err

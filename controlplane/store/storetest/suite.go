@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) []controlplane.Store) {
 		{"one of many names is free once", testUniqueRace},
 		{"rows of every table are copied", testTables},
 		{"the last report is kept", testReports},
+		{"what waits is counted", testBacklog},
 		{"routes tell of pins and of what a deployment was made for", testRouteFacts},
 	} {
 		t.Run(test.name, func(t *testing.T) {

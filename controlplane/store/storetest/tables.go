@@ -122,3 +122,33 @@ func testRouteFacts(_ *testing.T, s *suite) {
 		return err
 	})
 }
+
+func testBacklog(_ *testing.T, s *suite) {
+	backlog := func() (b controlplane.Backlog) {
+		s.view(func(tx controlplane.Tx) (err error) {
+			b, err = tx.Backlog()
+			return err
+		})
+		return b
+	}
+	s.same("of nothing", backlog(), controlplane.Backlog{})
+	s.project("p", func(p *controlplane.ProjectRow) { p.Generation, p.Published = 9, 8 })
+	s.host("a", func(h *controlplane.HostRow) { h.Generation, h.Published = 7, 7 })
+	s.host("b", func(h *controlplane.HostRow) { h.Generation, h.Published = 5, 4 })
+	for i, id := range []string{"first", "second"} {
+		s.deployment(id, "p", func(d *controlplane.DeploymentRow) {
+			d.Status, d.Dispatchable, d.CreatedAt = controlplane.StatusQueued, true, s.now.Add(time.Duration(i)*time.Minute)
+		})
+	}
+	s.deployment("uploading", "p", func(d *controlplane.DeploymentRow) {
+		d.Status, d.Dispatchable, d.CreatedAt = controlplane.StatusQueued, false, s.now.Add(-time.Hour)
+	})
+	until := s.now.Add(10 * time.Second)
+	s.update(func(tx controlplane.Tx) error {
+		if _, err := tx.TakeLease("publisher", "me", s.now, until); err != nil {
+			return err
+		}
+		return tx.PutReport("backup", s.now, "{}")
+	})
+	s.same("of all", backlog(), controlplane.Backlog{Queued: 2, OldestQueued: s.now, Unpublished: 2, OldestChange: 5, PublisherUntil: until, BackedUpAt: s.now})
+}

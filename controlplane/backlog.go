@@ -1,0 +1,106 @@
+package controlplane
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Backlog is what waits to be done, as the database has it.
+type Backlog struct {
+	Queued         int       // deployments that wait for a builder
+	OldestQueued   time.Time // when the first of them was made; zero: there is none
+	Unpublished    int       // routes and project records that the bucket lacks
+	OldestChange   int64     // the lowest generation of those; 0: there is none
+	PublisherUntil time.Time // when the publisher's lease ends
+	BackedUpAt     time.Time // zero: never
+}
+
+// backlogMetrics ask the database once for each scrape.
+type backlogMetrics struct {
+	s *Service
+
+	queued, queueAge, unpublished, unpublishedAge, publisher, backup *prometheus.Desc
+
+	mu     sync.Mutex
+	oldest int64     // the lowest generation that was not published
+	since  time.Time // when this control plane saw it first
+}
+
+// backlogTime bounds the question.
+const backlogTime = 2 * time.Second
+
+func newBacklogMetrics(s *Service) *backlogMetrics {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(metricsPrefix+name, help, nil, nil)
+	}
+	return &backlogMetrics{
+		s:              s,
+		queued:         desc("queued", "Deployments that wait for a builder; -1: the database does not answer."),
+		queueAge:       desc("queue_oldest_seconds", "Age of the oldest deployment that waits for a builder."),
+		unpublished:    desc("unpublished", "Routes and project records that are not in the bucket yet."),
+		unpublishedAge: desc("unpublished_oldest_seconds", "For how long this control plane has seen the oldest of them wait."),
+		publisher:      desc("publisher_lease_seconds", "For how long the lease of the control plane that publishes is good; below 0: none publishes."),
+		backup:         desc("backup_timestamp_seconds", "When the last backup was made; 0: never."),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (m *backlogMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.queued, m.queueAge, m.unpublished, m.unpublishedAge, m.publisher, m.backup} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector]. Of a database that does not answer
+// only that is told: nothing is known of the rest.
+func (m *backlogMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), backlogTime)
+	defer cancel()
+	send := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	now := m.s.now()
+	var b Backlog
+	err := m.s.store.View(ctx, func(tx Tx) (err error) {
+		b, err = tx.Backlog()
+		return err
+	})
+	if err != nil {
+		send(m.queued, -1)
+		return
+	}
+	age := func(since time.Time) float64 {
+		if since.IsZero() {
+			return 0
+		}
+		return max(now.Sub(since).Seconds(), 0)
+	}
+	send(m.queued, float64(b.Queued))
+	send(m.queueAge, age(b.OldestQueued))
+	send(m.unpublished, float64(b.Unpublished))
+	send(m.unpublishedAge, age(m.waitsSince(b.OldestChange, now)))
+	lease := -1.0
+	if !b.PublisherUntil.IsZero() {
+		lease = b.PublisherUntil.Sub(now).Seconds()
+	}
+	send(m.publisher, lease)
+	backup := 0.0
+	if !b.BackedUpAt.IsZero() {
+		backup = float64(b.BackedUpAt.UnixMicro()) / 1e6
+	}
+	send(m.backup, backup)
+}
+
+// waitsSince is when a generation was first seen to wait.
+func (m *backlogMetrics) waitsSince(generation int64, now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.oldest != generation {
+		m.oldest, m.since = generation, now
+	}
+	if generation == 0 {
+		return time.Time{}
+	}
+	return m.since
+}
