@@ -8,9 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -18,9 +16,6 @@ import (
 const (
 	attemptTokenPrefix = "mva_"
 	claimTokenPrefix   = "mvc_"
-
-	// claimTime is how long a builder has to claim its attempt.
-	claimTime = 2 * time.Minute
 )
 
 var errAttemptToken = Errorf(CodeUnauthorized, "This attempt is over, or the token is not one of an attempt.")
@@ -37,13 +32,11 @@ func (s *Service) attemptToken(a Attempt) string {
 // runs.
 func (s *Service) AuthenticateAttempt(ctx context.Context, bearer string) (Actor, error) {
 	id, _, found := strings.Cut(strings.TrimPrefix(bearer, attemptTokenPrefix), "_")
-	deployment, number, dotted := strings.Cut(id, ".")
-	n, err := strconv.ParseUint(number, 10, 16)
-	a := Attempt{Deployment: deployment, Number: int(n)}
-	if err != nil || !found || !dotted || !hmac.Equal([]byte(bearer), []byte(s.attemptToken(a))) {
+	a, ok := parseAttempt(id)
+	if !found || !ok || !hmac.Equal([]byte(bearer), []byte(s.attemptToken(a))) {
 		return Actor{}, errAttemptToken
 	}
-	err = s.store.View(ctx, func(tx Tx) error { return s.current(tx, &a) })
+	err := s.store.View(ctx, func(tx Tx) error { return s.current(tx, &a) })
 	if err != nil {
 		return Actor{}, err
 	}
@@ -80,7 +73,7 @@ func (s *Service) current(tx Tx, a *Attempt) error {
 // newClaim makes a one-use token and keeps its hash.
 func (s *Service) newClaim(tx Tx, a Attempt) (token string, err error) {
 	token = claimTokenPrefix + rand.Text()
-	return token, tx.PutClaim(hashToken(token), a, s.now().Add(claimTime))
+	return token, tx.PutClaim(hashToken(token), a, s.now().Add(s.config.ClaimTime))
 }
 
 func hashToken(token string) string {
@@ -95,6 +88,7 @@ func (s *Service) Claim(ctx context.Context, token string) (*site.Job, error) {
 	var p *ProjectRow
 	var input DetectInput
 	err := s.update(ctx, func(tx Tx, n *notes) (err error) {
+		d = nil
 		if a, err = tx.TakeClaim(hashToken(token), s.now()); err != nil {
 			if CodeOf(err) == CodeNotFound {
 				return Errorf(CodeUnauthorized, "This claim was used already, has expired, or is not one.")
@@ -122,6 +116,9 @@ func (s *Service) Claim(ctx context.Context, token string) (*site.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d != nil && d.StartedAt != nil {
+		s.metrics.started.Observe(s.now().Sub(*d.StartedAt).Seconds())
+	}
 	job := &site.Job{
 		Kind: site.JobBuild, AttemptID: a.ID(), Token: s.attemptToken(a), Deployment: a.Deployment, Attempt: a.Number, Project: a.Project,
 		Env: []site.EnvVar{}, Limits: s.config.Limits,
@@ -130,7 +127,7 @@ func (s *Service) Claim(ctx context.Context, token string) (*site.Job, error) {
 		job.Kind = site.JobDetect
 		job.Git = &site.GitSource{URL: input.GitURL, Branch: input.Branch, AllowLocal: s.isLocalGit(input.GitURL)}
 		job.Build.RootDirectory = input.RootDirectory
-		job.Limits.CloneTime = min(job.Limits.CloneTime, detectTime)
+		job.Limits.CloneTime = min(job.Limits.CloneTime, s.config.DetectTime)
 		return job, nil
 	}
 	return job, s.fillJob(ctx, job, p, d)

@@ -263,7 +263,7 @@ func TestKilledControlPlaneBuildsAgain(t *testing.T) {
 	p.kill()
 	p.open()
 	p.start()
-	if len(p.runner.swept) != 1 {
+	if p.runner.swept != 1 {
 		t.Error("what was left was not swept")
 	}
 	var again *fakeBuilder

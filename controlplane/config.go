@@ -57,6 +57,12 @@ type Config struct {
 	MaxProjectBuilds int
 	// MaxDetections is how many detections run at once. Default: 4.
 	MaxDetections int
+	// ClaimTime is how long a builder has from its start until it claims its
+	// attempt. Default: 2 minutes.
+	ClaimTime time.Duration
+	// DetectTime is how long a detection may take, its builder's start included.
+	// Default: 30 s.
+	DetectTime time.Duration
 	// AllowLocalGit allows file: URLs and http to loopback.
 	AllowLocalGit bool
 
@@ -97,6 +103,8 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxBuilds, runtime.NumCPU())
 	set(&c.MaxProjectBuilds, 1)
 	set(&c.MaxDetections, 4)
+	set(&c.ClaimTime, 2*time.Minute)
+	set(&c.DetectTime, 30*time.Second)
 	set(&c.MaxDomains, 50)
 	set(&c.Retention, 30*24*time.Hour)
 	set(&c.KeepDeployments, 20)

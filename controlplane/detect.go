@@ -11,9 +11,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
-// detectTime is how long a look at a repository may take.
-const detectTime = 30 * time.Second
-
 // Detect has a builder look at a repository and say what would be built.
 func (s *Service) Detect(ctx context.Context, p Principal, in DetectInput) (*site.Detection, error) {
 	if err := p.Allows(ScopeDeploy); err != nil {
@@ -22,10 +19,10 @@ func (s *Service) Detect(ctx context.Context, p Principal, in DetectInput) (*sit
 	if err := or(CheckGitURL(in.GitURL, s.mayCloneLocal(p)), checkBranch("branch", in.Branch), checkDirectory("rootDirectory", in.RootDirectory)); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, detectTime)
+	ctx, cancel := context.WithTimeout(ctx, s.config.DetectTime)
 	defer cancel()
 	now := s.now()
-	row := &DetectionRow{ID: uuid.NewString(), UserID: p.UserID, Input: in, CreatedAt: now, Deadline: now.Add(detectTime)}
+	row := &DetectionRow{ID: uuid.NewString(), UserID: p.UserID, Input: in, CreatedAt: now, Deadline: now.Add(s.config.DetectTime)}
 	a := Attempt{Deployment: row.ID, Number: 1, Detection: true}
 	claim, err := s.queueDetection(ctx, row, a)
 	if err != nil {
@@ -43,8 +40,8 @@ func (s *Service) Detect(ctx context.Context, p Principal, in DetectInput) (*sit
 
 func (s *Service) startDetection(ctx context.Context, a Attempt, claim string) (handle string, err error) {
 	// The drain ends every builder that was started before it.
-	s.dispatch.Lock()
-	defer s.dispatch.Unlock()
+	s.dispatch.RLock()
+	defer s.dispatch.RUnlock()
 	if s.isStopping() {
 		return "", errStopping
 	}
@@ -126,7 +123,7 @@ func (s *Service) awaitDetection(ctx context.Context, id string, watch *lineWatc
 			return nil, errStopping
 		case <-ctx.Done():
 			s.failDetection(ctx, id, "")
-			return nil, Invalid("gitURL", "The repository did not answer within %s.", detectTime)
+			return nil, Invalid("gitURL", "The repository did not answer within %s.", s.config.DetectTime)
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -10,47 +13,58 @@ const (
 	claimLease  = 12 * time.Second // how long a build is claimed by its control plane
 	renewEvery  = 3 * time.Second
 	startTime   = 60 * time.Second // for the runner to start a builder
-	requeueWait = 3 * time.Second  // where the runner has no room, times the attempts there were
+	requeueWait = 3 * time.Second  // after a start that failed, times the attempts there were
+
+	leastRoomWait = 5 * time.Second // where the runner has no room, doubled each time
+	mostRoomWait  = time.Minute
 )
 
 // runDispatcher starts builders for what is queued and looks after them.
 func (s *Service) runDispatcher(ctx context.Context) {
 	s.spawn(func() { s.runExits(ctx) })
-	d := &dispatcher{s: s}
-	s.loop(ctx, "dispatcher", s.wakeDispatcher, time.Second, 5*time.Minute, d.dispatchOnce)
+	c := &claims{s: s}
+	s.spawn(func() { s.loop(ctx, "claims", nil, time.Second, claimLease, c.renew) })
+	s.loop(ctx, "dispatcher", s.wakeDispatcher, time.Second, 5*time.Minute, s.dispatchOnce)
 }
 
-type dispatcher struct {
+// dispatchOnce starts what may start, and looks after what runs.
+func (s *Service) dispatchOnce(ctx context.Context) (more bool, err error) {
+	if err := s.startQueued(ctx); err != nil {
+		return false, err
+	}
+	return false, s.watchBuilds(ctx)
+}
+
+// claims keeps what is claimed, however long a look at builders takes.
+type claims struct {
 	s         *Service
 	renewedAt time.Time
 }
 
-// dispatchOnce starts what may start, and looks after what runs.
-func (d *dispatcher) dispatchOnce(ctx context.Context) (more bool, err error) {
-	if err := d.s.startQueued(ctx); err != nil {
-		return false, err
+func (c *claims) renew(ctx context.Context) (more bool, err error) {
+	now := c.s.now()
+	if now.Sub(c.renewedAt) < renewEvery {
+		return false, nil
 	}
-	if now := d.s.now(); now.Sub(d.renewedAt) >= renewEvery {
-		err := d.s.store.Update(ctx, func(tx Tx) error { return tx.RenewClaims(d.s.holder, now.Add(claimLease)) })
-		if err != nil {
-			return false, fmt.Errorf("renew claims: %w", err)
-		}
-		d.renewedAt = now
+	if err := c.s.store.Update(ctx, func(tx Tx) error { return tx.RenewClaims(c.s.holder, now.Add(claimLease)) }); err != nil {
+		return false, fmt.Errorf("renew claims: %w", err)
 	}
-	return false, d.s.watchBuilds(ctx)
+	c.renewedAt = now
+	return false, nil
 }
 
-// startQueued claims queued deployments and starts a builder for each, until
-// the limits are reached or the queue is empty.
+// startQueued claims queued deployments and has a builder started for each,
+// until the limits are reached or the queue is empty. A start may take its time:
+// it holds up no other.
 func (s *Service) startQueued(ctx context.Context) error {
-	s.dispatch.Lock()
-	defer s.dispatch.Unlock()
 	for ctx.Err() == nil && !s.isStopping() {
 		d, claim, err := s.claimNext(ctx)
 		if err != nil || d == nil {
 			return err
 		}
-		s.startBuilder(ctx, d, claim)
+		if !s.spawn(func() { s.startBuilder(ctx, d, claim) }) {
+			s.takeBack(ctx, d.attempt(), fault{why: whyStopped})
+		}
 	}
 	return nil
 }
@@ -80,7 +94,7 @@ func (s *Service) claimNext(ctx context.Context) (d *DeploymentRow, claim string
 			return err
 		}
 		n.deployments = append(n.deployments, d)
-		claim, err = s.newClaim(tx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID})
+		claim, err = s.newClaim(tx, d.attempt())
 		return err
 	})
 	if err != nil {
@@ -92,13 +106,32 @@ func (s *Service) claimNext(ctx context.Context) (d *DeploymentRow, claim string
 // startBuilder has the runner start a builder for a claimed attempt. Where that
 // fails, the platform is at fault and the deployment goes back into the queue.
 func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim string) {
-	a := Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}
+	a := d.attempt()
+	s.dispatch.RLock() // the drain ends every builder that was started before it
+	defer s.dispatch.RUnlock()
+	if s.isStopping() {
+		s.takeBack(ctx, a, fault{why: whyStopped})
+		return
+	}
+	ctx = context.WithoutCancel(ctx) // of the round that claimed it
 	within, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
+	go func() {
+		select {
+		case <-s.stopped:
+			cancel()
+		case <-within.Done():
+		}
+	}()
 	handle, err := s.runner.Start(within, Builder{Attempt: a.ID(), URL: s.config.PublicURL, Claim: claim})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoRoom):
+		s.log.Warn("there is no room for a builder", "attempt", a.ID(), "error", err)
+		s.takeBack(ctx, a, fault{why: whyNoRoom, noRoom: true})
+		return
+	case err != nil:
 		s.log.Error("can't start a builder", "attempt", a.ID(), "error", err)
-		s.takeBack(ctx, a, "the builder could not be started", time.Duration(a.Number)*requeueWait)
+		s.takeBack(ctx, a, fault{why: "the builder could not be started", wait: time.Duration(a.Number) * requeueWait})
 		return
 	}
 	s.log.Info("builder started", "attempt", a.ID(), "builder", handle)
@@ -124,17 +157,31 @@ func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim stri
 	}
 }
 
+const (
+	whyStopped = "the control plane was stopped"
+	whyNoRoom  = "there was no room for its builder"
+)
+
+// fault is why the platform takes a deployment back into the queue.
+type fault struct {
+	why    string
+	wait   time.Duration // before the next attempt
+	noRoom bool          // its builder never ran, for want of room: that is no attempt lost
+}
+
 // takeBack ends an attempt that the platform failed: the deployment goes back
 // into the queue, for after a wait, or, after the last attempt, fails.
-func (s *Service) takeBack(ctx context.Context, a Attempt, why string, wait time.Duration) {
+func (s *Service) takeBack(ctx context.Context, a Attempt, f fault) {
 	err := s.update(context.WithoutCancel(ctx), func(tx Tx, n *notes) error {
 		d, err := tx.Deployment(a.Deployment)
 		if err != nil || d.Status != StatusInProgress || d.Attempt != a.Number {
 			return err // it is over already
 		}
 		n.deployments, n.queued = append(n.deployments, d), true
-		n.then = append(n.then, s.metrics.lost.Inc)
-		return s.requeue(tx, d, why, wait)
+		if !f.noRoom {
+			n.then = append(n.then, s.metrics.lost.Inc)
+		}
+		return s.requeue(tx, d, f)
 	})
 	if err != nil && CodeOf(err) != CodeNotFound {
 		s.log.Error("can't take a deployment back into the queue", "attempt", a.ID(), "error", err)
@@ -144,7 +191,7 @@ func (s *Service) takeBack(ctx context.Context, a Attempt, why string, wait time
 
 // requeue is the only way back from IN_PROGRESS to QUEUED. Where a newer
 // deployment of the branch waits there already, this one gives way to it.
-func (s *Service) requeue(tx Tx, d *DeploymentRow, why string, wait time.Duration) error {
+func (s *Service) requeue(tx Tx, d *DeploymentRow, f fault) error {
 	now := s.now()
 	newer, err := supersededBy(tx, d)
 	if err != nil {
@@ -153,14 +200,25 @@ func (s *Service) requeue(tx Tx, d *DeploymentRow, why string, wait time.Duratio
 	if newer != nil {
 		return transit(tx, now, d, move{to: StatusCanceled, reason: supersededReason(newer)})
 	}
-	if d.Attempt >= MaxAttempts {
-		reason := fmt.Sprintf("The platform failed this build %d times, the last time because %s. Retry it, or ask the operator.", d.Attempt, why)
+	if f.noRoom {
+		d.Unstarted++
+		f.wait = roomWait(d.Unstarted)
+	}
+	if lost := d.Attempt - d.Unstarted; lost >= MaxAttempts {
+		reason := fmt.Sprintf("The platform failed this build %d times, the last time because %s. Retry it, or ask the operator.", lost, f.why)
 		return transit(tx, now, d, move{to: StatusFail, reason: reason})
 	}
-	reason := fmt.Sprintf("Attempt %d was interrupted, because %s. It starts again.", d.Attempt, why)
+	reason := fmt.Sprintf("Attempt %d was interrupted, because %s. It starts again.", d.Attempt, f.why)
 	return transit(tx, now, d, move{to: StatusQueued, reason: reason, platformFault: true, edit: func(d *DeploymentRow) {
-		d.NotBefore = now.Add(wait)
+		d.NotBefore = now.Add(f.wait)
 	}})
+}
+
+// roomWait is how long a deployment waits that found no room n times. Those that
+// found none together don't come again together.
+func roomWait(n int) time.Duration {
+	longest := min(leastRoomWait<<min(n-1, 10), mostRoomWait)
+	return longest/2 + rand.N(longest/2)
 }
 
 // runExits acts on builders that end by themselves.
@@ -186,8 +244,10 @@ func (s *Service) builderEnded(ctx context.Context, a Attempt, exit BuilderExit)
 	switch {
 	case a.Detection:
 		s.failDetection(ctx, a.Deployment, exitReason(exit))
+	case exit.NoRoom:
+		s.takeBack(ctx, a, fault{why: cmp.Or(cutText(exit.Reason, maxReason), whyNoRoom), noRoom: true})
 	case exit.Lost:
-		s.takeBack(ctx, a, "its machine was lost", 0)
+		s.takeBack(ctx, a, fault{why: cmp.Or(cutText(exit.Reason, maxReason), "its machine was lost")})
 	default:
 		s.failAttempt(ctx, a, exitReason(exit))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -147,7 +148,7 @@ func TestClaimWorksOnce(t *testing.T) {
 
 	p.deploy(p.project("other").ID, "")
 	late := p.next()
-	p.clock.Advance(controlplane.ClaimTime + 1)
+	p.clock.Advance(2*time.Minute + 1)
 	_, err = p.Claim(t.Context(), late.Claim)
 	wantCode(t, err, controlplane.CodeUnauthorized)
 }

@@ -16,9 +16,6 @@ func (s *Service) Abandon() {
 	s.running.Wait()
 }
 
-// ClaimTime is how long a builder has to claim its attempt.
-const ClaimTime = claimTime
-
 // SweepOnce does what the sweeper does in the background.
 func (s *Service) SweepOnce(ctx context.Context) error {
 	_, err := s.sweepOnce(ctx)

@@ -3,6 +3,9 @@ package controlplane_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -15,8 +18,11 @@ type fakeRunner struct {
 	builders map[string]controlplane.Builder // that run, by handle
 	started  []controlplane.Builder          // ever
 	stopped  []string
-	swept    [][]string
+	ended    map[string]controlplane.BuilderExit // what a look says of those that ended
+	swept    int
 	failures int  // how many starts are still to fail
+	full     int  // how many are still to find no room
+	survives bool // builders outlive their control plane
 	instant  bool // builders end before their start has returned
 	exits    chan controlplane.BuilderExit
 	news     chan controlplane.Builder
@@ -35,7 +41,11 @@ func (r *fakeRunner) Start(_ context.Context, b controlplane.Builder) (string, e
 	defer r.mu.Unlock()
 	if r.failures > 0 {
 		r.failures--
-		return "", errors.New("no room")
+		return "", errors.New("it is broken")
+	}
+	if r.full > 0 {
+		r.full--
+		return "", fmt.Errorf("start: %w", controlplane.ErrNoRoom)
 	}
 	if r.instant {
 		r.exits <- controlplane.BuilderExit{Handle: b.Attempt, Code: 2, Reason: "it ended at once"}
@@ -50,6 +60,9 @@ func (r *fakeRunner) Start(_ context.Context, b controlplane.Builder) (string, e
 func (r *fakeRunner) Look(_ context.Context, handle string) (controlplane.BuilderState, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if exit, ok := r.ended[handle]; ok {
+		return controlplane.BuilderState{Exit: exit}, nil
+	}
 	_, ok := r.builders[handle]
 	return controlplane.BuilderState{Running: ok, Exit: controlplane.BuilderExit{Handle: handle, Code: -1, Lost: true}}, nil
 }
@@ -64,14 +77,27 @@ func (r *fakeRunner) Stop(_ context.Context, handle string) error {
 
 func (r *fakeRunner) Exits() <-chan controlplane.BuilderExit { return r.exits }
 
-func (r *fakeRunner) Sweep(_ context.Context, keep []string) (int, error) {
+// Sweep ends the builders whose attempt is over, as one does of which several
+// control planes have some.
+func (r *fakeRunner) Sweep(ctx context.Context, over func(context.Context, string) (bool, error)) (ended int, err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.swept = append(r.swept, keep)
-	return 0, nil
+	r.swept++
+	handles := slices.Collect(maps.Keys(r.builders))
+	r.mu.Unlock()
+	for _, handle := range handles {
+		gone, err := over(ctx, handle)
+		if err != nil {
+			return ended, err
+		}
+		if gone {
+			ended++
+			_ = r.Stop(ctx, handle)
+		}
+	}
+	return ended, nil
 }
 
-func (r *fakeRunner) Survives() bool { return false }
+func (r *fakeRunner) Survives() bool { return r.survives }
 
 // exit ends a builder by itself.
 func (r *fakeRunner) exit(handle string, code int, reason string) {

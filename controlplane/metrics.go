@@ -15,6 +15,7 @@ type metrics struct {
 	phases   *prometheus.HistogramVec
 	live     prometheus.Histogram
 	waited   prometheus.Histogram
+	started  prometheus.Histogram
 	lost     prometheus.Counter
 	written  prometheus.Counter
 	failures *prometheus.CounterVec
@@ -52,6 +53,7 @@ func newMetrics(s *Service) *metrics {
 		}, []string{"phase"}),
 		live:    histogram("publish_duration_seconds", "Time from READY until the routes stood in the bucket.", .005, .01, .025, .05, .1, .2, .5, 1, 2, 5, 30),
 		waited:  histogram("queue_duration_seconds", "Time that a deployment waited for its first builder.", .05, .1, .5, 1, 5, 15, 60, 300, 1800),
+		started: histogram("builder_start_duration_seconds", "Time from the start of a builder until it claimed its attempt.", .05, .1, .5, 1, 5, 10, 20, 30, 45, 60, 90, 120, 300, 900),
 		lost:    counter("attempts_lost_total", "Attempts that the platform failed: drains, kills, lost machines, builders that did not start."),
 		written: counter("records_published_total", "Routes and project records written to the bucket."),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -84,7 +86,7 @@ func newMetrics(s *Service) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, f)
 	}
 	m.collected = []prometheus.Collector{
-		m.ended, m.phases, m.live, m.waited, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups, m.edges,
+		m.ended, m.phases, m.live, m.waited, m.started, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups, m.edges,
 		m.expired, m.freedObjects, m.freedBytes,
 		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
 		newBacklogMetrics(s),

@@ -29,7 +29,7 @@ func TestWorkIsMeasured(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"deployments_ended_total " + string(controlplane.KindFiles) + " READY": 1, "deployments_ended_total git FAIL": 1,
-		"phase_duration_seconds build": 1, "phase_duration_seconds upload": 1, "publish_duration_seconds": 1, "queue_duration_seconds": 1,
+		"phase_duration_seconds build": 1, "phase_duration_seconds upload": 1, "publish_duration_seconds": 1, "queue_duration_seconds": 1, "builder_start_duration_seconds": 1,
 		"attempts_lost_total": 0, "log_lines_total": 2, "queued": 0, "builders": 1,
 	} {
 		if value, ok := got[name]; !ok || value != want {

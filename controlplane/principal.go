@@ -2,6 +2,8 @@ package controlplane
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -73,6 +75,18 @@ type Attempt struct {
 
 // ID is the attempt's name in paths: "<deployment>.<number>".
 func (a Attempt) ID() string { return fmt.Sprintf("%s.%d", a.Deployment, a.Number) }
+
+// parseAttempt reads an attempt's id.
+func parseAttempt(id string) (a Attempt, ok bool) {
+	deployment, number, dotted := strings.Cut(id, ".")
+	n, err := strconv.ParseUint(number, 10, 16)
+	return Attempt{Deployment: deployment, Number: int(n)}, dotted && err == nil
+}
+
+// attempt is the latest of a deployment.
+func (d *DeploymentRow) attempt() Attempt {
+	return Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}
+}
 
 // Actor is who makes a call of the upload protocol: a person's client, or the
 // builder of one attempt. Exactly one is set.

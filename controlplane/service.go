@@ -45,7 +45,7 @@ type Service struct {
 	mu       sync.Mutex    // guards stopping, and running against being waited for
 	stopping bool
 	running  sync.WaitGroup
-	dispatch sync.Mutex         // held while builds are claimed and started
+	dispatch sync.RWMutex       // held for reading while a builder is started
 	cancel   context.CancelFunc // ends the work in the background
 	started  time.Time          // or woken up, where the machine slept: then of the dispatcher alone
 	sleep    sleepWatch

@@ -154,6 +154,7 @@ type DeploymentRow struct {
 	ArchiveSize    int64
 	ArchiveKey     string // in the bucket
 
+	Unstarted   int       // attempts whose builder never ran, for want of room
 	NotBefore   time.Time // the dispatcher leaves it until then
 	ClaimedBy   string    // the control plane that looks after it
 	ClaimUntil  time.Time

@@ -32,10 +32,21 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	var errs []error
-	for _, step := range []func(context.Context) error{s.endStaleUploads, s.dropOldWork, s.prunePrevious, s.freeInBackground, s.expireLogs} {
+	for _, step := range []func(context.Context) error{s.endLostBuilders, s.endStaleUploads, s.dropOldWork, s.prunePrevious, s.freeInBackground, s.expireLogs} {
 		errs = append(errs, step(ctx))
 	}
 	return false, errors.Join(errs...)
+}
+
+// endLostBuilders ends builders that have outlived the control plane that
+// started them, and their attempt.
+func (s *Service) endLostBuilders(ctx context.Context) error {
+	if !s.runner.Survives() {
+		return nil // another control plane's are out of this one's sight
+	}
+	ctx, cancel := context.WithTimeout(ctx, sweepEvery)
+	defer cancel()
+	return s.sweepBuilders(ctx)
 }
 
 // endStaleUploads ends uploads that nobody has worked on for an hour.

@@ -8,7 +8,7 @@ import (
 )
 
 // MaxAttempts is how many builders one deployment gets at most, where the
-// platform keeps failing it.
+// platform keeps failing it. Attempts whose builder found no room don't count.
 const MaxAttempts = 3
 
 // transitions lists every change of status that there is.
@@ -41,7 +41,7 @@ func transit(tx Tx, now time.Time, d *DeploymentRow, m move) error {
 		d.StartedAt, d.HeardAt, d.PhaseAt = &now, now, now
 		d.Phase, d.Phases, d.LastSeq, d.HasManifest, d.Reason = "", nil, 0, false, ""
 	case StatusQueued:
-		if !m.platformFault || attempt >= MaxAttempts {
+		if !m.platformFault || attempt-d.Unstarted >= MaxAttempts {
 			return Errorf(CodeConflict, "The deployment can't be taken back into the queue.")
 		}
 		d.Phase, d.Phases, d.HasManifest, d.ClaimedBy, d.ClaimUntil, d.Handle = "", nil, false, "", time.Time{}, ""

@@ -32,7 +32,7 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 	}
 	current := map[Attempt]bool{}
 	for _, d := range rows {
-		a := Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}
+		a := d.attempt()
 		switch {
 		case d.ClaimedBy == s.holder:
 			current[a] = true
@@ -62,7 +62,7 @@ func (s *Service) watchBuild(ctx context.Context, a Attempt, d *DeploymentRow, n
 	silent := now.Sub(later(d.HeardAt, s.started))
 	limit := heartbeatTime
 	if d.LastSeq == 0 {
-		limit += claimTime // it may still be starting
+		limit += s.config.ClaimTime // it may still be starting
 	}
 	if silent < limit || d.Handle == "" && silent < startTime+limit {
 		return
@@ -104,38 +104,54 @@ func later(a, b time.Time) time.Time {
 }
 
 // adopt takes over an attempt whose control plane has not renewed its claim. A
-// builder that lives on is kept; otherwise the attempt is lost.
+// builder that lives on is kept; otherwise the attempt is lost, unless the
+// runner knows that the build itself was at fault. Where no handle was kept, a
+// builder may have been started all the same: it finds its attempt over.
 func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
-	if d.Handle != "" && s.runner.Survives() {
-		state, err := s.runner.Look(ctx, d.Handle)
-		if err != nil {
-			s.log.Error("can't look at a builder", "attempt", a.ID(), "error", err)
-			return
-		}
-		if state.Running {
-			s.takeClaim(ctx, a, d)
-			return
-		}
+	lost := fault{why: "the control plane that looked after it ended"}
+	if d.Handle == "" || !s.runner.Survives() {
+		s.takeBack(ctx, a, lost)
+		return
 	}
-	s.takeBack(ctx, a, "the control plane that looked after it ended", 0)
+	taken, err := s.takeClaim(ctx, a, d)
+	if err != nil && CodeOf(err) != CodeNotFound {
+		s.log.Error("can't take over a build", "attempt", a.ID(), "error", err)
+	}
+	if err != nil || !taken {
+		return
+	}
+	// Only now: of builders that were looked at, this control plane is told.
+	if exit, ended := s.builders.add(d.Handle, a); ended {
+		s.builderEnded(ctx, a, exit)
+		return
+	}
+	state, err := s.runner.Look(ctx, d.Handle)
+	switch {
+	case err != nil: // silent builders are looked at again
+		s.log.Error("can't look at a builder", "attempt", a.ID(), "error", err)
+	case state.Running:
+	case state.Exit.Reason != "":
+		s.builders.remove(d.Handle)
+		s.builderEnded(ctx, a, state.Exit)
+	default:
+		s.builders.remove(d.Handle)
+		s.takeBack(ctx, a, lost)
+	}
 }
 
-func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) {
-	err := s.update(ctx, func(tx Tx, n *notes) error {
+// takeClaim reports whether this control plane is the one that takes over.
+func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) (taken bool, err error) {
+	err = s.store.Update(ctx, func(tx Tx) error {
+		taken = false
 		row, err := tx.Deployment(d.ID)
 		if err != nil || row.ClaimedBy != d.ClaimedBy {
 			return err // somebody else was faster
 		}
 		row.ClaimedBy, row.ClaimUntil = s.holder, s.now().Add(claimLease)
-		ok, err := tx.SaveDeployment(row, StatusInProgress, a.Number)
-		if ok {
-			n.then = append(n.then, func() { s.builders.add(d.Handle, a) })
-		}
+		taken, err = tx.SaveDeployment(row, StatusInProgress, a.Number)
 		return err
 	})
-	if err != nil && CodeOf(err) != CodeNotFound {
-		s.log.Error("can't take over a build", "attempt", a.ID(), "error", err)
-	}
+	return taken && err == nil, err
 }
 
 // recoverBuilds runs before anything else: whatever builds an earlier process
@@ -150,28 +166,45 @@ func (s *Service) recoverBuilds(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recover builds: %w", err)
 	}
-	var keep []string
-	if s.runner.Survives() {
-		for _, d := range rows {
-			if d.Handle != "" {
-				keep = append(keep, d.Handle)
-			}
+	if !s.runner.Survives() { // else the sweeper looks, once in a while
+		if err := s.sweepBuilders(ctx); err != nil {
+			return fmt.Errorf("recover builds: %w", err)
 		}
-	}
-	ended, err := s.runner.Sweep(ctx, keep)
-	if err != nil {
-		return fmt.Errorf("recover builds: %w", err)
-	}
-	if ended > 0 {
-		s.log.Warn("ended builders that an earlier start left behind", "builders", ended)
 	}
 	if !s.config.Exclusive {
 		return nil // another control plane may look after them; claims tell
 	}
 	for _, d := range rows {
-		s.adopt(ctx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}, d)
+		s.adopt(ctx, d.attempt(), d)
 	}
 	return nil
+}
+
+// sweepBuilders ends builders that nobody looks after.
+func (s *Service) sweepBuilders(ctx context.Context) error {
+	ended, err := s.runner.Sweep(ctx, s.attemptOver)
+	if err != nil {
+		return fmt.Errorf("sweep builders: %w", err)
+	}
+	if ended > 0 {
+		s.log.Warn("ended builders that were left behind", "builders", ended)
+	}
+	return nil
+}
+
+// attemptOver reports whether the attempt of that id has ended. It is claimed in
+// the database before its builder is started, so that one which has just been
+// started anywhere is never taken for one that was left.
+func (s *Service) attemptOver(ctx context.Context, id string) (over bool, err error) {
+	a, ok := parseAttempt(id)
+	if !ok {
+		return true, nil
+	}
+	err = s.store.View(ctx, func(tx Tx) error { return s.current(tx, &a) })
+	if CodeOf(err) == CodeUnauthorized {
+		return true, nil
+	}
+	return false, err
 }
 
 // drain takes every build of this control plane back into the queue, then ends
@@ -190,7 +223,7 @@ func (s *Service) drain(ctx context.Context) error {
 		}
 		for _, d := range rows {
 			if d.ClaimedBy == s.holder {
-				s.takeBack(ctx, Attempt{Deployment: d.ID, Number: d.Attempt, Project: d.ProjectID}, "the control plane was stopped", 0)
+				s.takeBack(ctx, d.attempt(), fault{why: whyStopped})
 			}
 		}
 	}

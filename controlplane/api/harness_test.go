@@ -194,6 +194,9 @@ func (r *runner) Stop(_ context.Context, handle string) error {
 	return nil
 }
 
-func (r *runner) Exits() <-chan controlplane.BuilderExit                 { return r.exits }
-func (r *runner) Sweep(context.Context, []string) (ended int, err error) { return 0, nil }
-func (r *runner) Survives() bool                                         { return false }
+func (r *runner) Exits() <-chan controlplane.BuilderExit { return r.exits }
+func (r *runner) Sweep(context.Context, func(context.Context, string) (bool, error)) (ended int, err error) {
+	return 0, nil
+}
+
+func (r *runner) Survives() bool { return false }

@@ -277,8 +277,9 @@ func (l *Local) Exits() <-chan controlplane.BuilderExit { return l.exits }
 // Survives implements [controlplane.Runner].
 func (l *Local) Survives() bool { return false }
 
-// Sweep implements [controlplane.Runner].
-func (l *Local) Sweep(_ context.Context, keep []string) (ended int, err error) {
+// Sweep implements [controlplane.Runner]. Whatever this process has not started
+// itself is left from an earlier one, and its attempt over.
+func (l *Local) Sweep(context.Context, func(context.Context, string) (bool, error)) (ended int, err error) {
 	entries, err := os.ReadDir(l.options.Dir)
 	if err != nil {
 		return 0, fmt.Errorf("sweep builders: %w", err)
@@ -288,7 +289,7 @@ func (l *Local) Sweep(_ context.Context, keep []string) (ended int, err error) {
 		l.mu.Lock()
 		_, running := l.builders[handle]
 		l.mu.Unlock()
-		if running || slices.Contains(keep, handle) {
+		if running {
 			continue
 		}
 		dir := filepath.Join(l.options.Dir, handle)

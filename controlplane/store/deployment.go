@@ -44,6 +44,7 @@ func deploymentColumns(d *controlplane.DeploymentRow) []column {
 		{"bytes", &d.Bytes},
 		{"uploaded_blobs", &d.UploadedBlobs},
 		{"warnings", document{&d.Warnings}},
+		{"unstarted", &d.Unstarted},
 		{"not_before", instant{&d.NotBefore}},
 		{"claimed_by", &d.ClaimedBy},
 		{"claim_until", instant{&d.ClaimUntil}},
