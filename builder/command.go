@@ -36,7 +36,7 @@ func (b *build) command(ctx context.Context, what, command, dir string) error {
 	if b.log.Cut() {
 		b.sayRest(stdout.Rest(restLines), stderr.Rest(restLines))
 	}
-	return b.explain(what, command, result)
+	return b.explain(what, command, result, s.Explain(result))
 }
 
 // restLines is how many of the last lines are shown where the log was cut.
@@ -116,9 +116,8 @@ func (b *build) runError(ctx context.Context, what, command string, err error) e
 }
 
 // explain says why a command has failed.
-func (b *build) explain(what, command string, result sandbox.Result) error {
-	limits := sandbox.Limits{MemoryBytes: b.job.Limits.MemoryBytes, Processes: b.job.Limits.Processes, FileSizeBytes: b.job.Limits.WorkspaceBytes, WorkspaceBytes: b.job.Limits.WorkspaceBytes}
-	if reason := limits.Explain(result); reason != "" {
+func (b *build) explain(what, command string, result sandbox.Result, reason string) error {
+	if reason != "" {
 		b.log.Say("Stopped: %s.", reason)
 		return fmt.Errorf("%s (in %s `%s`)", reason, lower(what), short(command))
 	}

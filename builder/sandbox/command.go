@@ -98,9 +98,9 @@ func mebibytes(n int64) string {
 }
 
 // suspect names the limit that a command which failed had run into.
-func (s *Sandbox) suspect(r Result, g *group) Limit {
+func (s *Sandbox) suspect(r Result, g *group, kills bool) Limit {
 	switch {
-	case g.outOfMemory():
+	case g.outOfMemory(), kills:
 		return LimitMemory
 	case g.forkRefused():
 		return LimitProcesses

@@ -45,7 +45,11 @@ func Probe(ctx context.Context, config Config) Isolation {
 		if i, bwrapErr = tryBubblewrap(ctx, config, i); bwrapErr == nil {
 			break
 		}
-		if userErr = tryUser(ctx); userErr == nil {
+		if userErr = tryUser(ctx); userErr == nil && inTask() {
+			i.Mode, i.err = ModeTask, taskRole()
+			break
+		}
+		if userErr == nil {
 			i.Mode = ModeUser
 			i.warn("Builds run as a user of their own but see this machine's files and processes, because bubblewrap does not work here: %v.", bwrapErr)
 			break
@@ -55,6 +59,14 @@ func Probe(ctx context.Context, config Config) Isolation {
 	case ModeBubblewrap:
 		if i, bwrapErr = tryBubblewrap(ctx, config, i); bwrapErr != nil {
 			i.err = fmt.Errorf("sandbox: bubblewrap does not work here: %w", bwrapErr)
+		}
+	case ModeTask:
+		i.Mode = ModeTask
+		if i.err = taskRole(); i.err != nil {
+			break
+		}
+		if userErr = tryUser(ctx); userErr != nil {
+			i.err = fmt.Errorf("sandbox: commands can't run as another user in this container: %w", userErr)
 		}
 	case ModeUser:
 		i.Mode = ModeUser
@@ -66,8 +78,11 @@ func Probe(ctx context.Context, config Config) Isolation {
 		i.Mode = ModeNone
 		i.warn("Builds are not isolated and can read whatever the platform can, as configured.")
 	default:
-		i.err = fmt.Errorf("sandbox: %q is no mode; there are auto, %s, %s and %s", config.Mode, ModeBubblewrap, ModeUser, ModeNone)
+		i.err = fmt.Errorf("sandbox: %q is no mode; there are auto, %s, %s, %s and %s", config.Mode, ModeBubblewrap, ModeTask, ModeUser, ModeNone)
 		return i
+	}
+	if i.Mode == ModeTask {
+		return i // what it lacks, it lacks by design, see its description
 	}
 	if i.Mode != ModeBubblewrap {
 		i.warn("Builds share this machine's network and can reach its private services.")

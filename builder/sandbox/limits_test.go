@@ -17,7 +17,7 @@ func eat(mebibytes int) []string {
 
 func TestMemoryLimit(t *testing.T) {
 	need(t, "node")
-	if groupParents().memory == "" {
+	if groupParents().memory == "" && !inTestContainer() {
 		if os.Geteuid() != 0 {
 			t.Skip("this user can make no memory control group")
 		}
@@ -31,7 +31,7 @@ func TestMemoryLimit(t *testing.T) {
 			if result.ExitCode != 0 || result.Exceeded != "" || limits.Explain(result) != "" || !strings.Contains(out, "ate 100") {
 				t.Errorf("below the limit: %+v, %s", result, out)
 			}
-			if result.PeakMemoryBytes < 100*mib || result.PeakMemoryBytes > limits.MemoryBytes {
+			if exact := groupParents().memory != ""; exact && result.PeakMemoryBytes < 100*mib || result.PeakMemoryBytes > limits.MemoryBytes {
 				t.Errorf("the peak was %d", result.PeakMemoryBytes)
 			}
 			_, result = shell(t, s, "", func(c *Command) { c.Args = eat(600) })

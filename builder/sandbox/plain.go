@@ -82,7 +82,14 @@ func (s *Sandbox) startPlain(ctx context.Context, c Command, group *group, out *
 		err = group.add(pid)
 	}
 	if err == nil {
-		err = s.limits.apply(pid, group, s.user.id != 0, 0)
+		limits := s.limits
+		if s.isolation.Mode == ModeTask {
+			limits.MemoryBytes = 0 // the watch knows better: it sees what is used, of all together
+		}
+		err = limits.apply(pid, group, s.user.id != 0, 0)
+	}
+	if err == nil && s.isolation.Mode == ModeTask {
+		err = offerFirst(pid)
 	}
 	if err == nil {
 		err = ctx.Err()

@@ -2,7 +2,7 @@
 // that they reach their workspace and the internet and nothing else: no file,
 // process, socket, environment variable or address of the platform.
 //
-// The strongest of three modes that the machine can give is used, see [Probe].
+// The strongest mode that the machine can give is used, see [Probe].
 // Whatever the mode, a command has limits (see [Limits]), and when it ends, is
 // cancelled, or the builder itself is killed, everything it started ends too.
 package sandbox
@@ -26,6 +26,10 @@ type Mode string
 const (
 	// ModeBubblewrap gives commands namespaces and a file system view of their own.
 	ModeBubblewrap Mode = "bubblewrap"
+	// ModeTask runs commands as a user id that nobody else has, in a container
+	// that was started for this build and ends with it. The container is what
+	// keeps them apart from everything else; its network is theirs, too.
+	ModeTask Mode = "task"
 	// ModeUser runs commands as a user id that nobody else has; only root can.
 	ModeUser Mode = "user"
 	// ModeNone runs commands as plain children of the builder.
@@ -49,7 +53,9 @@ type Config struct {
 // Limits bound every command of a sandbox. Zero means no limit.
 type Limits struct {
 	// MemoryBytes counts all processes together where a control group can be
-	// made, else the data segment of each process.
+	// made, else the data segment of each process. In ModeTask it is at most
+	// what the container has beside the builder, and all processes together are
+	// looked at ten times a second.
 	MemoryBytes int64
 	// Processes counts processes and threads together.
 	Processes int
@@ -80,6 +86,7 @@ type Sandbox struct {
 	scanEvery time.Duration // how often the disk space is looked at, at most
 	user      buildUser
 	parents   parentGroups
+	container container // in ModeTask
 
 	ctx     context.Context // ends when the sandbox is closed
 	close   context.CancelFunc
@@ -116,10 +123,14 @@ func open(config Config, isolation Isolation, workspace string, limits Limits) (
 	if s.user, err = pickUser(isolation.Mode); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	if isolation.Mode == ModeUser {
+	if isolation.Mode == ModeUser || isolation.Mode == ModeTask {
 		if err := reachable(workspace); err != nil {
 			return nil, fmt.Errorf("sandbox: %w", err)
 		}
+	}
+	if isolation.Mode == ModeTask {
+		s.container = ownContainer()
+		s.limits = limits.withinContainer(s.container.memoryBytes())
 	}
 	if err := RemoveAll(s.scratch); err != nil {
 		return nil, fmt.Errorf("sandbox: clear what an earlier build left: %w", err)
@@ -218,6 +229,7 @@ func (s *Sandbox) supervise(ctx context.Context, cancel context.CancelCauseFunc,
 		return Result{}, err
 	}
 	out.started()
+	kills := s.container.kills()
 	watch := s.startWatch(group, cancel)
 	stop := context.AfterFunc(ctx, child.kill)
 	result := Result{}
@@ -228,7 +240,7 @@ func (s *Sandbox) supervise(ctx context.Context, cancel context.CancelCauseFunc,
 		err = releaseErr
 	}
 	watch.stop()
-	result.PeakMemoryBytes = group.peakMemory()
+	result.PeakMemoryBytes = max(group.peakMemory(), watch.peak)
 
 	var excess limitExcess
 	switch cause := context.Cause(ctx); {
@@ -239,10 +251,13 @@ func (s *Sandbox) supervise(ctx context.Context, cancel context.CancelCauseFunc,
 		return result, cause
 	}
 	if result.ExitCode != 0 {
-		result.Exceeded = s.suspect(result, group)
+		result.Exceeded = s.suspect(result, group, s.container.kills() > kills)
 	}
 	return result, err
 }
+
+// Explain says in a sentence which limit ended a command; empty if none did.
+func (s *Sandbox) Explain(r Result) string { return s.limits.Explain(r) }
 
 // Close ends a command that is running, waits until nothing of it is left, and
 // removes the home and the temporary directory. The workspace stays; remove it

@@ -69,7 +69,7 @@ func newPlace(t *testing.T, mode Mode) place {
 		t.Fatal(err)
 	}
 	rights := os.FileMode(0o700)
-	if mode == ModeUser {
+	if mode == ModeUser || mode == ModeTask {
 		rights = 0o711 // the build's user must pass
 	}
 	for _, dir := range []string{data, filepath.Join(data, "builds")} {
@@ -93,7 +93,7 @@ func openMode(t *testing.T, mode Mode, limits Limits) (*Sandbox, place) {
 	switch mode {
 	case ModeBubblewrap:
 		need(t, "bwrap")
-	case ModeUser:
+	case ModeUser, ModeTask:
 		need(t, "setpriv")
 		if os.Geteuid() != 0 {
 			t.Skip("only root can run commands as another user")
@@ -157,7 +157,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-var modes = []Mode{ModeBubblewrap, ModeUser, ModeNone}
+var modes = func() []Mode {
+	if inTestContainer() {
+		return []Mode{ModeTask}
+	}
+	return []Mode{ModeBubblewrap, ModeTask, ModeUser, ModeNone}
+}()
 
 func TestCommandRunsInEveryMode(t *testing.T) {
 	for _, mode := range modes {

@@ -18,12 +18,14 @@ func (l limitExcess) Error() string { return "the limit on " + string(l) + " is 
 type watch struct {
 	quit chan struct{}
 	done sync.WaitGroup
+	peak int64 // bytes that were seen; to be read when it has stopped
 }
 
 const (
 	memoryInterval    = 100 * time.Millisecond
 	workspaceInterval = time.Second
-	// scanShare keeps the scan of a large workspace to a tenth of one core.
+	// scanShare keeps a scan, of a large workspace or many processes, to a
+	// tenth of one core.
 	scanShare = 10
 )
 
@@ -34,7 +36,15 @@ func (s *Sandbox) startWatch(g *group, cancel context.CancelCauseFunc) *watch {
 			if g.outOfMemory() {
 				cancel(limitExcess(LimitMemory))
 			}
-			return memoryInterval
+			if g.memory != "" || s.isolation.Mode != ModeTask {
+				return memoryInterval
+			}
+			began := time.Now()
+			used := memoryOf(s.user.id)
+			if w.peak = max(w.peak, used); s.limits.MemoryBytes > 0 && used > s.limits.MemoryBytes {
+				cancel(limitExcess(LimitMemory))
+			}
+			return max(memoryInterval, scanShare*time.Since(began))
 		})
 	})
 	if s.limits.WorkspaceBytes > 0 {
