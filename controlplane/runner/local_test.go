@@ -2,11 +2,13 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/runner"
+	"github.com/mini-vercel/mini-vercel/controlplane/runner/runnertest"
 )
 
 // TestMain lets the test's own program be the builder, and a control plane that
@@ -59,6 +62,17 @@ func beBuilder(steps []string) int {
 			}
 		case "pid":
 			_ = os.WriteFile(value, []byte(strconv.Itoa(os.Getpid())), 0o600)
+		case "obey": // takes down its environment, and ends as it is told
+			own := filepath.Join(value, filepath.Base(filepath.Dir(work)))
+			if err := os.WriteFile(own+".env", []byte(strings.Join(os.Environ(), "\n")), 0o600); err != nil {
+				return 92
+			}
+			for !exists(own + ".end") {
+				time.Sleep(2 * time.Millisecond)
+			}
+			text, _ := os.ReadFile(own + ".end")
+			code, _ := strconv.Atoi(string(text))
+			return code
 		case "deaf":
 			signal.Ignore(syscall.SIGTERM)
 		case "wait":
@@ -152,26 +166,72 @@ func empty(t *testing.T, dir string) {
 	}
 }
 
-func TestBuilderGetsItsEnvironmentAlone(t *testing.T) {
-	t.Setenv("PLATFORM_SECRET", "s3cret")
-	out := filepath.Join(t.TempDir(), "env")
-	l, dir := newRunner(t, "env="+out)
-	handle := start(t, l, "env.1")
-	if exit := <-l.Exits(); exit.Handle != handle || exit.Code != 0 {
-		t.Fatalf("exit: %+v", exit)
-	}
-	text, err := os.ReadFile(out)
+// localPlace is this machine, where the test's own program is the builder.
+type localPlace struct{ builds, orders string }
+
+func (p localPlace) Open(t *testing.T) controlplane.Runner {
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"MINI_VERCEL_URL": "http://127.0.0.1:9", "MINI_VERCEL_CLAIM": "mvc_once", "MINI_VERCEL_WORKSPACE": dir + "/env.1/work", "PATH": os.Getenv("PATH"), "HOME": dir + "/env.1/home"}
-	for line := range strings.SplitSeq(string(text), "\n") {
-		name, value, _ := strings.Cut(line, "=")
-		if expected, ok := want[name]; name != "PWD" && (!ok || expected != value) {
-			t.Errorf("unexpected %s=%s", name, value)
+	l, err := runner.New(runner.Options{Command: []string{self, "builder", "obey=" + p.orders}, Dir: p.builds, Env: []string{"PATH=" + os.Getenv("PATH")}, Grace: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (p localPlace) Env(t *testing.T, attempt string) map[string]string {
+	file := filepath.Join(p.orders, attempt+".env")
+	env := map[string]string{}
+	eventually(t, "the builder takes down its environment", func() bool {
+		text, err := os.ReadFile(file)
+		for line := range strings.SplitSeq(string(text), "\n") {
+			if name, value, ok := strings.Cut(line, "="); ok && name != "PWD" {
+				env[name] = value
+			}
+		}
+		return err == nil && env["MINI_VERCEL_WORKSPACE"] != "" && env["HOME"] != ""
+	})
+	for name := range env {
+		if !slices.Contains([]string{"MINI_VERCEL_URL", "MINI_VERCEL_CLAIM", "MINI_VERCEL_WORKSPACE", "PATH", "HOME"}, name) {
+			t.Errorf("unexpected %s=%s", name, env[name])
 		}
 	}
-	empty(t, dir)
+	if dir := filepath.Join(p.builds, attempt); env["MINI_VERCEL_WORKSPACE"] != dir+"/work" || env["HOME"] != dir+"/home" {
+		t.Errorf("the environment is %v", env)
+	}
+	return env
+}
+
+func (p localPlace) End(t *testing.T, attempt string, code int) {
+	file := filepath.Join(p.orders, attempt+".end")
+	if err := errors.Join(os.WriteFile(file+".new", []byte(strconv.Itoa(code)), 0o600), os.Rename(file+".new", file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p localPlace) Runs(t *testing.T, attempt string) bool {
+	return len(processesIn(filepath.Join(p.builds, attempt, "work"))) > 0
+}
+
+// processesIn are those that have a folder for their own.
+func processesIn(dir string) (pids []string) {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		if at, err := os.Readlink(link); err == nil && strings.TrimSuffix(at, " (deleted)") == dir {
+			pids = append(pids, link)
+		}
+	}
+	return pids
+}
+
+func TestLocalIsARunner(t *testing.T) {
+	runnertest.Run(t, func(t *testing.T) runnertest.Place {
+		p := localPlace{builds: filepath.Join(t.TempDir(), "builds"), orders: t.TempDir()}
+		t.Cleanup(func() { empty(t, p.builds) })
+		return p
+	})
 }
 
 func TestCrashTellsTheEndOfStderr(t *testing.T) {
@@ -271,26 +331,8 @@ func TestKilledControlPlaneLeavesNothing(t *testing.T) {
 	empty(t, l.Dir())
 }
 
-func TestSweepLeavesRunningBuilders(t *testing.T) {
-	own := filepath.Join(t.TempDir(), "own")
-	l, _ := newRunner(t, "pid="+own, "wait")
-	handle := start(t, l, "runs.1")
-	pid := pidIn(t, own)
-	if ended, err := l.Sweep(t.Context(), nil); err != nil || ended != 0 || !alive(pid) {
-		t.Fatalf("ended %d, %v, alive %v", ended, err, alive(pid))
-	}
-	if err := l.Stop(t.Context(), handle); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestStartRefuses(t *testing.T) {
-	l, dir := newRunner(t, "wait")
-	for _, name := range []string{"", "../x", "a/b", ".hidden", strings.Repeat("a", 200)} {
-		if _, err := l.Start(t.Context(), controlplane.Builder{Attempt: name}); err == nil {
-			t.Errorf("started %q", name)
-		}
-	}
+func TestStartOfAProgramThatIsNotThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "builds")
 	missing, err := runner.New(runner.Options{Command: []string{"/nowhere/builder"}, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
