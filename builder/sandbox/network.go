@@ -142,8 +142,8 @@ func closeOff(ctx context.Context, namespaces []*os.File, blocked []netip.Prefix
 			line("route replace unreachable %s", prefix.Masked())
 		}
 	}
-	line("rule add pref 100 to %s ipproto udp dport 53 lookup main", nameserver)
-	line("rule add pref 101 to %s ipproto tcp dport 53 lookup main", nameserver)
+	line("rule add pref 100 to %s ipproto 17 dport 53 lookup main", nameserver)
+	line("rule add pref 101 to %s ipproto 6 dport 53 lookup main", nameserver)
 	line("rule add pref 102 to 10.0.2.0/24 unreachable")
 
 	args := []string{"--net=/proc/self/fd/3"}
