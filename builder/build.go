@@ -37,6 +37,7 @@ type build struct {
 	facts   site.Source
 	heads   heads
 	plan    *framework.Plan
+	beside  []string // folders of programs that were chosen from those side by side
 	sources []string // the project's files before the first command ran
 }
 

@@ -57,10 +57,14 @@ func (b *build) shell(s *sandbox.Sandbox, command, dir string, c sandbox.Command
 	if b.plan.InstallDirectory != dir {
 		search = append(search, path.Join(s.Path(), b.plan.InstallDirectory, "node_modules/.bin"))
 	}
-	search = append(search, "$HOME/"+toolsFolder+"/bin", "$PATH")
-	for i, folder := range search[:len(search)-2] {
+	for i, folder := range search {
 		search[i] = quote(folder)
 	}
+	search = append(search, "$HOME/"+toolsFolder+"/bin")
+	for _, folder := range b.beside {
+		search = append(search, quote(folder))
+	}
+	search = append(search, "$PATH")
 	// A shell of its own, so that what it says is about the command alone.
 	c.Args = []string{"/bin/sh", "-c", `PATH=` + strings.Join(search, ":") + ` && export PATH && exec /bin/sh -c "$1"`, "sh", command}
 	c.Dir = dir

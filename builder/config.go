@@ -8,13 +8,14 @@ import (
 
 // Config is what a builder is started with.
 type Config struct {
-	URL       string   // of the control plane
-	Claim     string   // the one-use token for the job
-	Workspace string   // a directory for this build alone, which the starter removes; none: one is made
-	Sandbox   string   // how commands are isolated, see [sandbox.Config]
-	Hidden    []string // what no command may see of the machine, see [sandbox.Config]
-	Version   string   // of the program, for the User-Agent
-	Log       *slog.Logger
+	URL        string   // of the control plane
+	Claim      string   // the one-use token for the job
+	Workspace  string   // a directory for this build alone, which the starter removes; none: one is made
+	Sandbox    string   // how commands are isolated, see [sandbox.Config]
+	Hidden     []string // what no command may see of the machine, see [sandbox.Config]
+	SideBySide string   // where programs are in several versions, as sideBySide says; none: there
+	Version    string   // of the program, for the User-Agent
+	Log        *slog.Logger
 }
 
 // The variables that a builder is started with.

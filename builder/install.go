@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ func (b *build) build(ctx context.Context) error {
 }
 
 // tools brings Node and the package manager in the versions that the project
-// asks for, where the machine's own won't do, from the npm registry.
+// asks for, where the machine's own won't do: from those that it has side by
+// side, or from the npm registry.
 func (b *build) tools(ctx context.Context) error {
 	p := b.plan
 	wantsManager := p.HasPackage && p.Manager.Name != "npm"
@@ -38,6 +40,9 @@ func (b *build) tools(ctx context.Context) error {
 	there, err := b.machine(ctx)
 	if err != nil {
 		return err
+	}
+	if there.node == "" || !p.Node.Satisfied(there.node) {
+		there.node = cmp.Or(b.choose("node", p.Node.Satisfied), there.node)
 	}
 	if there.node == "" {
 		return errors.New("Node is not installed on the machine that builds: install Node 20 or later with npm") //nolint:staticcheck // a sentence
@@ -54,8 +59,11 @@ func (b *build) tools(ctx context.Context) error {
 			packages = append(packages, "npm@"+npm)
 		}
 	}
+	if wantsManager && (there.manager == "" || !p.Manager.Accepts(there.manager)) {
+		there.manager = b.choose(p.Manager.Name, p.Manager.Accepts)
+	}
 	switch {
-	case wantsManager && (there.manager == "" || !p.Manager.Accepts(there.manager)), p.Manager.Name == "npm" && p.Manager.Exact && there.npm != p.Manager.Version:
+	case wantsManager && there.manager == "", p.Manager.Name == "npm" && p.Manager.Exact && there.npm != p.Manager.Version:
 		packages = append(packages, p.Manager.Package())
 		names = append(names, fmt.Sprintf("%s %s (%s asks for it)", p.Manager.Name, p.Manager.Version, p.Manager.From))
 	}

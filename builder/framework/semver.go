@@ -18,6 +18,17 @@ func (v version) compare(w version) int {
 	return 0
 }
 
+// Newest is the highest of some versions, such as 20.20.2; none: there is none.
+func Newest(versions []string) string {
+	newest, highest := "", version{}
+	for _, text := range versions {
+		if p, ok := parsePartial(text); ok && p.parts == 3 && (newest == "" || p.compare(highest) > 0) {
+			newest, highest = text, p.version
+		}
+	}
+	return newest
+}
+
 // partial is a version of which the last parts may be missing or x.
 type partial struct {
 	version
