@@ -62,6 +62,7 @@ type openedBucket struct {
 	close   io.Closer
 	uploads http.Handler // where upload URLs lead that no service answers
 	service *blob.S3     // nil for a directory
+	relayed bool         // all uploads go to this process, by the settings
 	try     func(context.Context) (relayed bool, err error)
 }
 
@@ -92,27 +93,41 @@ func (s *Settings) openBucket(ctx context.Context, data string, key []byte, log 
 	}
 	service := store.(*blob.S3)
 	uploads := blob.NewUploads(service, key, log)
-	return &openedBucket{Store: uploads, close: service, uploads: uploads.Handler(), service: service, try: uploads.Try}, nil
+	relayed := s.R2Uploads == "relayed"
+	if relayed {
+		uploads.Relay()
+	}
+	return &openedBucket{Store: uploads, close: service, uploads: uploads.Handler(), service: service, relayed: relayed, try: uploads.Try}, nil
 }
 
 // checkService looks whether the bucket at a service can be used. The error is
 // one that only a person can end; one that may pass is logged.
 func (s *Settings) checkService(ctx context.Context, service *blob.S3, log *slog.Logger) error {
+	passes, err := s.askService(ctx, service)
+	if passes {
+		log.Warn("the bucket does not answer; it is tried again when it is needed. If this lasts, look at R2_ACCOUNT_ID or R2_ENDPOINT", "bucket", service.Identity(), "error", err)
+		return nil
+	}
+	return err
+}
+
+// askService reads from the bucket at a service, once. Of an error, passes is
+// whether it may end by itself; any other names what a person has to change.
+func (s *Settings) askService(ctx context.Context, service *blob.S3) (passes bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, bucketTime)
 	defer cancel()
-	err := service.Check(ctx)
+	err = service.Check(ctx)
 	switch {
 	case err == nil:
-		return nil
+		return false, nil
 	case errors.Is(err, blob.ErrNoBucket):
-		return fmt.Errorf("R2_BUCKET_NAME=%s: %w at this address (%s): make it, or correct the name, R2_ACCOUNT_ID or R2_ENDPOINT", s.R2BucketName, err, service.Identity())
+		return false, fmt.Errorf("R2_BUCKET_NAME=%s: %w at this address (%s): make it, or correct the name, R2_ACCOUNT_ID or R2_ENDPOINT", s.R2BucketName, err, service.Identity())
 	case errors.Is(err, blob.ErrForbidden):
-		return fmt.Errorf("R2_ACCESS_KEY_ID: %w: it needs a key that may list and read the bucket %s", err, s.R2BucketName)
+		return false, fmt.Errorf("R2_ACCESS_KEY_ID: %w: it needs a key that may list and read the bucket %s", err, s.R2BucketName)
 	case errors.Is(err, blob.ErrRegion):
-		return fmt.Errorf("AWS_REGION: %w: set the bucket's", err)
+		return false, fmt.Errorf("AWS_REGION: %w: set the bucket's", err)
 	}
-	log.Warn("the bucket does not answer; it is tried again when it is needed. If this lasts, look at R2_ACCOUNT_ID or R2_ENDPOINT", "bucket", service.Identity(), "error", err)
-	return nil
+	return true, err
 }
 
 // prepareUploads finds out where uploads go, and lets pages of the dashboard
@@ -141,9 +156,9 @@ func (b *openedBucket) prepareUploads(ctx context.Context, dashboard *url.URL, l
 }
 
 // uploadOrigin is where browsers upload to, other than the control plane; none
-// for a directory.
+// for a directory, or where uploads are relayed.
 func (b *openedBucket) uploadOrigin(ctx context.Context) string {
-	if b.service == nil {
+	if b.service == nil || b.relayed {
 		return ""
 	}
 	signed, err := b.service.SignGet(ctx, "origin", time.Minute)

@@ -42,6 +42,7 @@ type Settings struct {
 	R2Endpoint        string `env:"R2_ENDPOINT" help:"Address of another S3 service, such as https://s3.example.com. Without it and R2_ACCOUNT_ID: AWS, in AWS_REGION."`
 	R2AccessKeyID     string `env:"R2_ACCESS_KEY_ID" secret:"true" help:"Id of the bucket's access key; an edge's may be read-only. Default: what the AWS SDK finds."`
 	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
+	R2Uploads         string `env:"R2_UPLOADS" default:"direct" help:"How files are uploaded: direct, to the bucket itself where it checks what it gets, or relayed, through the control plane, for a bucket that only servers reach."`
 
 	PostgresSettings
 
@@ -195,6 +196,7 @@ func (s *Settings) Check() error {
 		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "none"}},
 		{"EDGE_ACCESS_LOG", s.EdgeAccessLog, []string{"off", "stdout", "stderr", "file"}},
 		{"SITE_SCHEME", s.SiteScheme, []string{"http", "https"}},
+		{"R2_UPLOADS", s.R2Uploads, []string{"direct", "relayed"}},
 		{"EDGE_TLS", s.EdgeTLS, []string{"off", "internal", "acme"}},
 	} {
 		if !slices.Contains(one.allowed, one.value) {

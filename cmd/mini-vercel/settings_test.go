@@ -51,6 +51,7 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"CLICKHOUSE_SSL_CA is":          {"CLICKHOUSE_HOST=ch", "CLICKHOUSE_SSL_CA=ca.pem"},
 		"CLICKHOUSE_DATABASE":           {"CLICKHOUSE_HOST=ch", "CLICKHOUSE_DATABASE=a-b"},
 		"CLICKHOUSE_HOST":               {"CLICKHOUSE_HOST=ch:9000"},
+		"R2_UPLOADS":                    {"R2_UPLOADS=no"},
 		"EDGE_URL":                      {"EDGE_URL=10.0.0.7:8001"},
 		"KAFKA_BROKERS":                 {"KAFKA_BROKERS=k1:9092,k2"},
 		"KAFKA_SSL is":                  {"KAFKA_SSL=1"},

@@ -37,6 +37,10 @@ func NewUploads(service Service, signingKey []byte, log *slog.Logger) *Uploads {
 	return &Uploads{Service: service, signer: signer{signingKey, time.Now}, log: log, trying: make(chan struct{}, 1)}
 }
 
+// Relay has all uploads go through the handler, for a service that those who
+// upload can't reach. It is called before anything else.
+func (u *Uploads) Relay() { u.known, u.relayed = true, true }
+
 // SignPut returns a URL of the service, or one relative to where the handler is
 // mounted. The first call tries the service, unless Try has.
 func (u *Uploads) SignPut(ctx context.Context, key string, size int64, sha256 [32]byte, valid time.Duration) (SignedURL, error) {
