@@ -28,6 +28,7 @@ func newConfigCommand() *cobra.Command {
 			return writeConfig(cmd.OutOrStdout(), s, asJSON)
 		},
 	}
+	c.AddCommand(newConfigCheckCommand())
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	c.Flags().BoolVar(&table, "table", false, "print the reference of all settings as a Markdown table")
 	return c

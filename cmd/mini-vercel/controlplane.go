@@ -41,8 +41,8 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 			if err := isolation.Err(); err != nil {
 				return err
 			}
-			if !isolation.Isolated() && s.BuildSandbox != "none" {
-				return fmt.Errorf("%s Install bubblewrap, start this as root, or set BUILD_SANDBOX=none to build without isolation", first(isolation.Warnings))
+			if err := mustIsolate(s, isolation); err != nil {
+				return err
 			}
 			dir, err := openDataDir(s.DataDir)
 			if err != nil {
@@ -69,6 +69,15 @@ refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 	}
 	f.register(c)
 	return c
+}
+
+// mustIsolate refuses a machine on which builds could read what the platform
+// can, unless that is what was asked for.
+func mustIsolate(s *Settings, isolation sandbox.Isolation) error {
+	if isolation.Isolated() || s.BuildSandbox == "none" {
+		return nil
+	}
+	return fmt.Errorf("%s Install bubblewrap, start this as root, or set BUILD_SANDBOX=none to build without isolation", first(isolation.Warnings))
 }
 
 // collectors are the metrics of the API and of the work behind it.

@@ -79,3 +79,22 @@ func (s *Settings) openLogs(ctx context.Context, dir *dataDir, log *slog.Logger)
 	}
 	return &logStore{LogStore: c, collectors: c.Collectors()}, nil
 }
+
+// logsPart is where logs are kept, with ClickHouse; without it they are a file
+// of the data directory. Tables that are missing are made, as at a start.
+func (s *Settings) logsPart() part {
+	return part{"logs", s.ClickHouseHost + ", database " + s.ClickHouseDatabase, func(ctx context.Context) (string, error) {
+		c, err := logs.OpenClickHouse(s.clickHouse())
+		if err != nil {
+			return "", err // names the variable
+		}
+		defer c.Close()
+		if err := c.Check(ctx); errors.Is(err, logs.ErrAway) {
+			return "", fmt.Errorf("CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_SSL: %w", err)
+		} else if err != nil {
+			return "", fmt.Errorf("CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD, CLICKHOUSE_DATABASE: %w", err)
+		}
+		version, err := c.Version()
+		return "ClickHouse " + version, err
+	}}
+}

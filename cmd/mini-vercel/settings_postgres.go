@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -34,12 +37,14 @@ func (s *PostgresSettings) postgres() store.PostgresOptions {
 	return store.PostgresOptions{URL: s.DatabaseURL, Connections: s.DatabaseConnections, StatementTime: s.DatabaseTimeout}
 }
 
+var errNoMasterKey = errors.New("MASTER_KEY is not set, but DATABASE_URL is: all control planes of a database need the same key, such as `openssl rand -base64 32` prints")
+
 // openStore opens the database that the settings name, brings it up to date, and
 // makes sure that it belongs to the master key.
 func (s *Settings) openStore(ctx context.Context, dir *dataDir) (db *store.Store, err error) {
 	if s.DatabaseURL != "" {
 		if s.MasterKey == "" {
-			return nil, errors.New("MASTER_KEY is not set, but DATABASE_URL is: all control planes of a database need the same key, such as `openssl rand -base64 32` prints")
+			return nil, errNoMasterKey
 		}
 		o := s.postgres()
 		o.Migrate = true
@@ -70,4 +75,42 @@ func (s *Settings) bindMasterKey(ctx context.Context, dir *dataDir, db *store.St
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return err
+}
+
+// databasePart is the database of projects and deployments.
+func (s *Settings) databasePart() part {
+	if s.DatabaseURL == "" {
+		path := filepath.Join(s.DataDir, databaseName)
+		return part{"database", path, func(ctx context.Context) (string, error) {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				return "SQLite, made at the first start", nil
+			}
+			st, err := store.FileStatus(ctx, path)
+			if err != nil {
+				return "", fmt.Errorf("DATA_DIR: %w", err)
+			}
+			return inWords(st), nil
+		}}
+	}
+	where, err := store.Place(s.DatabaseURL)
+	if err != nil {
+		where = "DATABASE_URL"
+	}
+	return part{"database", where, func(ctx context.Context) (string, error) {
+		if s.MasterKey == "" {
+			return "", errNoMasterKey
+		}
+		st, err := store.PostgresStatus(ctx, s.postgres())
+		if err != nil {
+			return "", err // names the variable
+		}
+		return inWords(st), nil
+	}}
+}
+
+func inWords(st *store.Status) string {
+	if n := len(st.Pending); n > 0 {
+		return fmt.Sprintf("%s, %d migrations that the next start makes", st.Engine, n)
+	}
+	return st.Engine
 }

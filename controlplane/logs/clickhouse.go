@@ -191,6 +191,15 @@ func (c *ClickHouse) Check(ctx context.Context) error {
 	return c.explain(err)
 }
 
+// Version is the server's, of the form 26.3.1.
+func (c *ClickHouse) Version() (string, error) {
+	server, err := c.read.ServerVersion()
+	if err != nil {
+		return "", c.explain(err)
+	}
+	return fmt.Sprintf("%d.%d.%d", server.Version.Major, server.Version.Minor, server.Version.Patch), nil
+}
+
 // Ping implements [controlplane.LogStore].
 func (c *ClickHouse) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)

@@ -253,3 +253,5 @@ func (p *postgres) close() error {
 func (p *postgres) at() string {
 	return net.JoinHostPort(p.config.Host, strconv.Itoa(int(p.config.Port)))
 }
+
+func (p *postgres) place() string { return fmt.Sprintf("%s, database %q", p.at(), p.config.Database) }

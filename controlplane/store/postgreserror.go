@@ -157,6 +157,15 @@ func CheckAddress(address string) error {
 	return err
 }
 
+// Place is the server and the database of an address, without a password.
+func Place(address string) (string, error) {
+	p, err := newPostgres(PostgresOptions{URL: address})
+	if err != nil {
+		return "", err
+	}
+	return p.place(), p.close()
+}
+
 // addressError says why an address can't be used. What the parser says is left
 // out where it may hold the password.
 func addressError(address string, err error) error {

@@ -71,7 +71,7 @@ func PostgresStatus(ctx context.Context, o PostgresOptions) (*Status, error) {
 	if err := p.checkServer(conn.PgConn()); err != nil {
 		return nil, err
 	}
-	st := &Status{Engine: "PostgreSQL " + conn.PgConn().ParameterStatus("server_version"), Place: fmt.Sprintf("%s, database %q", p.at(), p.config.Database)}
+	st := &Status{Engine: "PostgreSQL " + conn.PgConn().ParameterStatus("server_version"), Place: p.place()}
 	var migrated bool
 	err = conn.QueryRow(ctx, `
 		SELECT to_regclass('goose_db_version') IS NOT NULL, pg_database_size(current_database()), current_setting('max_connections')::int,
