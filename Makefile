@@ -29,8 +29,8 @@ help: ## list the targets
 run: build ## build everything and run it: edge, control plane, dashboard, builds
 	$(BIN) up
 
-build: web/dist/index.html ## build bin/mini-vercel with the dashboard inside
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mini-vercel
+build: web/dist/index.html ## build bin/mini-vercel with the dashboard inside, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mini-vercel
 
 web: web/dist/index.html ## build the dashboard
 
