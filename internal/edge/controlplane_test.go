@@ -34,8 +34,10 @@ func (noRunner) Start(context.Context, controlplane.Builder) (string, error) {
 func (noRunner) Look(context.Context, string) (s controlplane.BuilderState, err error) { return s, nil }
 func (noRunner) Stop(context.Context, string) error                                    { return nil }
 func (noRunner) Exits() <-chan controlplane.BuilderExit                                { return nil }
-func (noRunner) Sweep(context.Context, func(context.Context, string) (bool, error)) (int, error)                          { return 0, nil }
-func (noRunner) Survives() bool                                                        { return false }
+func (noRunner) Sweep(context.Context, func(context.Context, string) (bool, error)) (int, error) {
+	return 0, nil
+}
+func (noRunner) Survives() bool { return false }
 
 // killingBucket ends the process that writes, as far as the bucket can tell, at
 // the n-th write of a record: before it acts or after it. From then on nothing
