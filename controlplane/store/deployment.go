@@ -143,7 +143,7 @@ func (t *tx) Deployments(q controlplane.DeploymentQuery) ([]*controlplane.Deploy
 	}
 	return collect(t, scanDeployment, selectDeployment+`
 		JOIN projects p ON p.id = d.project_id
-		WHERE p.user_id = $1 AND p.state <> $2 AND d.removed_at = 0`+where.String()+`
+		WHERE p.user_id = $1 AND d.user_id = $1 AND p.state <> $2 AND d.removed_at = 0`+where.String()+`
 		ORDER BY d.seq DESC LIMIT $3`, args...)
 }
 

@@ -102,7 +102,7 @@ func (t *tx) Projects(user string, before int64, limit int) ([]*controlplane.Pro
 
 // DeletedProjects implements [controlplane.ProjectRows].
 func (t *tx) DeletedProjects(now time.Time) ([]string, error) {
-	return collect(t, scanString, "SELECT id FROM projects WHERE state = $1 AND collect_at <= $2 ORDER BY seq", site.ProjectDeleted, micros(now))
+	return collect(t, scanString, "SELECT id FROM projects WHERE state = 'deleted' AND collect_at <= $1 ORDER BY seq", micros(now))
 }
 
 // DirtyProjects implements [controlplane.ProjectRows].

@@ -134,12 +134,14 @@ func start(settings []string) (s *Server, err error) {
 	if s.bin, err = programs(); err != nil {
 		return nil, err
 	}
-	if s.Dir, err = os.MkdirTemp("", "pgtest-"); err != nil {
+	dir, err := os.MkdirTemp("", "pgtest-")
+	if err != nil {
 		return nil, err
 	}
+	s.Dir = dir
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("start PostgreSQL: %w", err), os.RemoveAll(s.Dir))
+			err = errors.Join(fmt.Errorf("start PostgreSQL: %w", err), os.RemoveAll(dir))
 		}
 	}()
 	if os.Getuid() == 0 { // it refuses to run as root
