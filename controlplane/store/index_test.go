@@ -101,7 +101,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	all("Heard", func(tx controlplane.Tx) error { _, err := tx.Heard(d, 1, 5, now); return err })
 	all("StaleUploads", func(tx controlplane.Tx) error { _, err := tx.StaleUploads(now); return err })
 	all("WentLive", func(tx controlplane.Tx) error { _, err := tx.WentLive(now); return err })
-	all("RemovedDeployments", func(tx controlplane.Tx) error { _, err := tx.RemovedDeployments(p, now); return err })
+	all("RemovedDeployments", func(tx controlplane.Tx) error { _, err := tx.RemovedDeployments(p); return err })
 	all("KeptManifests", func(tx controlplane.Tx) error { _, err := tx.KeptManifests(p, true, 10); return err })
 	all("Host", func(tx controlplane.Tx) error { _, err := tx.Host(p + ".example.test"); return err })
 	all("HostsOfProject", func(tx controlplane.Tx) error { _, err := tx.HostsOfProject(p); return err })
