@@ -46,6 +46,7 @@ type plane struct {
 	t        testing.TB
 	clock    *clock
 	options  api.Options
+	database string // a PostgreSQL server's address; none: a file
 	store    *store.Store
 	logs     controlplane.LogStore // a file unless an option gives another
 	service  *controlplane.Service
@@ -96,7 +97,12 @@ func newPlane(t testing.TB, options ...option) *plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bucket.Close() })
-	if p.store, err = store.Open(t.Context(), filepath.Join(dir, "control.db")); err != nil {
+	if p.database != "" {
+		p.store, err = store.OpenPostgres(t.Context(), store.PostgresOptions{URL: p.database, Migrate: true})
+	} else {
+		p.store, err = store.Open(t.Context(), filepath.Join(dir, "control.db"))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.store.Close() })

@@ -87,13 +87,16 @@ func (a *API) recovered(rec *recorder, r *http.Request, v any) {
 // failure turns an error into its answer. What is not meant for the caller is
 // logged with the request's id, and answered without its text.
 func (a *API) failure(ctx context.Context, err error) *Problem {
+	r := requestOf(ctx)
 	if p := problemOf(err); p != nil {
+		if p.Status == http.StatusServiceUnavailable && err.Error() != p.Detail { // there is more to it
+			a.Log.WarnContext(ctx, "request can't be served now", slog.String("request", r.id), slog.String("call", r.call), slog.Any("error", err))
+		}
 		return p
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return problem(http.StatusServiceUnavailable, "The request was given up.")
 	}
-	r := requestOf(ctx)
 	a.Log.ErrorContext(ctx, "request failed", slog.String("request", r.id), slog.String("call", r.call), slog.Any("error", err))
 	return problem(http.StatusInternalServerError, internalDetail)
 }
