@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"golang.org/x/sync/semaphore"
 )
 
 // PostgresOptions say how to use a PostgreSQL database.
@@ -55,6 +56,7 @@ type postgres struct {
 	config        *pgx.ConnConfig
 	statementTime time.Duration
 	metrics       *metrics
+	turns         *semaphore.Weighted // of this process's updates
 }
 
 // OpenPostgres opens a PostgreSQL database. Several control planes may have it
@@ -85,7 +87,7 @@ func newPostgres(o PostgresOptions) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &postgres{config: config, statementTime: o.StatementTime}
+	p := &postgres{config: config, statementTime: o.StatementTime, turns: semaphore.NewWeighted(allTurns)}
 	locks := max(2, o.Connections/4)
 	p.db = open(sessions(config, o.StatementTime), o.Connections-locks-counterConnections-listenConnections)
 	p.counters = open(sessions(config, o.StatementTime), counterConnections)

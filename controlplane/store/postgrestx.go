@@ -15,6 +15,7 @@ import (
 
 const (
 	updateTries     = 20 // of one transaction
+	togetherTries   = 4  // of these, beside others of this process
 	uniqueTries     = 3
 	connectionTries = 3
 	firstWait       = 2 * time.Millisecond
@@ -43,21 +44,34 @@ func (p *postgres) view(ctx context.Context, f func(controlplane.Tx) error) erro
 	}
 }
 
+// allTurns is more than there will be transactions at once.
+const allTurns = 1 << 20
+
 // update runs f in a serializable transaction: as if it were alone. The server
 // refuses one of two that did not go together, and that one is run again, as is
 // one whose connection broke before it was committed.
 func (p *postgres) update(ctx context.Context, f func(controlplane.Tx) error) error {
 	held, _ := ctx.Value(lockKey{}).(*heldLock)
 	tries := map[string]int{retryUnique: uniqueTries, retryConnection: connectionTries}
-	for try := 1; ; try++ {
-		err := p.transaction(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable}, func(t *tx) error {
-			if held != nil {
-				if err := t.fence(held); err != nil {
-					return err
-				}
+	once := func(t *tx) error {
+		if held != nil {
+			if err := t.fence(held); err != nil {
+				return err
 			}
-			return f(t)
-		})
+		}
+		return f(t)
+	}
+	for try := 1; ; try++ {
+		// Who was refused again and again is let through alone.
+		turn := int64(1)
+		if try > togetherTries {
+			turn = allTurns
+		}
+		if err := p.turns.Acquire(ctx, turn); err != nil {
+			return context.Cause(ctx)
+		}
+		err := p.transaction(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable}, once)
+		p.turns.Release(turn)
 		reason := ""
 		if err != nil && !errors.Is(err, errUnknown) {
 			reason = reasonOf(err)

@@ -140,6 +140,30 @@ func testLostUpdate(t *testing.T, s *suite) {
 	})
 }
 
+// testCrowd: many write rows of their own, as fast as they can, side by side in
+// the same few pages.
+func testCrowd(t *testing.T, s *suite) {
+	s.project("p")
+	for n := range 20 {
+		s.deployment(fmt.Sprint("d", n), "p", status(controlplane.StatusInProgress))
+	}
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for n := range 60 {
+				err := s.handle(worker).Update(t.Context(), func(tx controlplane.Tx) error {
+					_, err := tx.Heard(fmt.Sprint("d", (worker+n)%20), 0, int64(n), s.now)
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 // testClaimSkew: what each worker claims is another row, and yet they must not
 // claim more together than the limits say.
 func testClaimSkew(t *testing.T, s *suite) {

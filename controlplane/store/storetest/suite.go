@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) []controlplane.Store) {
 		{"text that can't be kept is mended", testMendedText},
 		{"names are ordered by bytes", testOrder},
 		{"no update is lost", testLostUpdate},
+		{"nobody starves among many", testCrowd},
 		{"limits hold whoever claims", testClaimSkew},
 		{"one of many takes a lease", testLeaseRace},
 		{"one of many takes a claim", testClaimRace},
