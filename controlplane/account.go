@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/mini-vercel/mini-vercel/internal/supabase"
 )
 
 // User is a person with an account.
@@ -40,12 +42,15 @@ type AccountsConfig struct {
 	SessionTime time.Duration
 	// InvitationTime is how long an invitation is good for. Default: 7 days.
 	InvitationTime time.Duration
+	// Supabase verifies the tokens by which people sign in. Default: none does,
+	// people have passwords here.
+	Supabase *supabase.Verifier
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
 // NewAccounts makes accounts over a store. Open must be called before the first
-// person can sign in.
+// person can sign in, and Close after.
 func NewAccounts(config AccountsConfig, store Store) *Accounts {
 	set(&config.SessionTime, 30*24*time.Hour)
 	set(&config.InvitationTime, 7*24*time.Hour)
@@ -57,8 +62,8 @@ func NewAccounts(config AccountsConfig, store Store) *Accounts {
 
 func (a *Accounts) now() time.Time { return a.config.Now().UTC().Truncate(time.Microsecond) }
 
-// Open makes the owner at the first start, and forgets sessions and codes that
-// have expired. While nobody has taken the owner over, it returns a new setup
+// Open makes the owner at the first start, forgets sessions and codes that have
+// expired, and begins to fetch Supabase's keys. While nobody has taken the owner over, it returns a new setup
 // code, which the person who started this needs for the first sign-up; the one
 // of the start before is no longer good. Else the code is empty.
 func (a *Accounts) Open(ctx context.Context) (setupCode string, err error) {
@@ -81,37 +86,55 @@ func (a *Accounts) Open(ctx context.Context) (setupCode string, err error) {
 				return err
 			}
 		}
-		owner, err := tx.UnclaimedOwner()
-		if CodeOf(err) == CodeNotFound {
-			return nil
-		}
-		if err != nil {
+		setupCode = "" // this may be run again
+		owner, err := a.unclaimedOwner(tx)
+		if err != nil || owner == nil {
 			return err
 		}
 		setupCode = rand.Text()
 		return tx.PutCode(&CodeRow{Hash: hashSecret(setupCode), Purpose: CodeSetup, UserID: owner.ID})
 	})
+	if err == nil {
+		err = a.startSupabase(ctx)
+	}
 	if err != nil {
 		return "", fmt.Errorf("open accounts: %w", err)
 	}
 	return setupCode, nil
 }
 
+// Close ends the fetching of keys, and waits for it.
+func (a *Accounts) Close() {
+	if a.config.Supabase != nil {
+		a.config.Supabase.Stop()
+	}
+}
+
 // NeedsSetup reports whether nobody has taken the owner over yet.
 func (a *Accounts) NeedsSetup(ctx context.Context) (needed bool, err error) {
 	err = a.store.View(ctx, func(tx Tx) error {
-		needed, err = needsSetup(tx)
+		owner, err := a.unclaimedOwner(tx)
+		needed = owner != nil
 		return err
 	})
 	return needed, err
 }
 
-func needsSetup(tx Tx) (bool, error) {
-	_, err := tx.UnclaimedOwner()
-	if CodeOf(err) == CodeNotFound {
-		return false, nil
+// unclaimedOwner returns the owner's account, where nobody can sign in to it yet
+// in the way that people sign in here; else nil.
+func (a *Accounts) unclaimedOwner(tx Tx) (*UserRow, error) {
+	if a.config.Supabase == nil {
+		owner, err := tx.UnclaimedOwner()
+		if CodeOf(err) == CodeNotFound {
+			return nil, nil
+		}
+		return owner, err
 	}
-	return err == nil, err
+	owner, err := tx.Owner()
+	if err != nil || owner.Subject != "" {
+		return nil, err
+	}
+	return owner, nil
 }
 
 // OpenSignup reports whether everyone may make an account.
@@ -142,6 +165,9 @@ type SignUpInput struct {
 // and needs the setup code; later ones need an invitation, unless sign-up is
 // open. A code is used up with the account it made, not before.
 func (a *Accounts) SignUp(ctx context.Context, in SignUpInput) (user *User, session string, err error) {
+	if a.config.Supabase != nil {
+		return nil, "", errSupabase
+	}
 	if err := checkSignUp(&in); err != nil {
 		return nil, "", err
 	}
@@ -184,10 +210,10 @@ func (a *Accounts) SignUp(ctx context.Context, in SignUpInput) (user *User, sess
 }
 
 // admit uses the code up and returns the row of the account that it opens: the
-// owner's, or an empty one.
+// owner's, one that is given to a Supabase user, or an empty one.
 func (a *Accounts) admit(tx Tx, code string, now time.Time) (*UserRow, error) {
-	owner, err := tx.UnclaimedOwner()
-	if err != nil && CodeOf(err) != CodeNotFound {
+	owner, err := a.unclaimedOwner(tx)
+	if err != nil {
 		return nil, err
 	}
 	if owner == nil && a.config.OpenSignup && code == "" {
@@ -208,6 +234,8 @@ func (a *Accounts) admit(tx Tx, code string, now time.Time) (*UserRow, error) {
 		return owner, nil
 	case row.Purpose == CodeInvitation && owner == nil:
 		return &UserRow{}, nil
+	case row.Purpose == CodeLink && a.config.Supabase != nil:
+		return tx.User(row.UserID)
 	}
 	return nil, refusedCode(owner != nil)
 }

@@ -11,6 +11,8 @@ type AccountRows interface {
 	User(id string) (*UserRow, error)
 	// UserByEmail finds an account by its address in lower case.
 	UserByEmail(email string) (*UserRow, error)
+	// UserBySubject finds the account of a Supabase user.
+	UserBySubject(subject string) (*UserRow, error)
 	// UnclaimedOwner returns the owner who has no password yet.
 	UnclaimedOwner() (*UserRow, error)
 	// Owner returns the account that the first start made.
@@ -40,12 +42,19 @@ type AccountRows interface {
 	TakeCode(hash string, now time.Time) (*CodeRow, error)
 	CountCodes(purpose CodePurpose, now time.Time) (int, error)
 	DeleteCodes(expiredBefore time.Time) error
+
+	// SupabaseKeys returns the keys that were kept of an issuer of tokens; none:
+	// nil.
+	SupabaseKeys(issuer string) ([]byte, error)
+	KeepSupabaseKeys(issuer string, set []byte, now time.Time) error
 }
 
 // UserRow is an account as it is kept.
 type UserRow struct {
 	User
-	PasswordHash string // argon2id, in the PHC string format; none: nobody can sign in
+	PasswordHash string // argon2id, in the PHC string format; none: nobody can sign in by one
+	Subject      string // id of the Supabase user who signs in to it; none: nobody does
+	DisabledAt   time.Time
 }
 
 // SessionRow is a browser that is signed in.
@@ -54,6 +63,7 @@ type SessionRow struct {
 	UserID    string
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	Supabase  bool // it began with a token of Supabase, and ends with it
 }
 
 // TokenRow is an API token as it is kept.
@@ -71,13 +81,14 @@ type CodePurpose string
 const (
 	CodeSetup      CodePurpose = "setup"      // takes over the owner's account
 	CodeInvitation CodePurpose = "invitation" // makes an account
+	CodeLink       CodePurpose = "link"       // gives an account to a Supabase user
 )
 
 // CodeRow is a one-use code as it is kept.
 type CodeRow struct {
 	Hash      string
 	Purpose   CodePurpose
-	UserID    string // who invited
+	UserID    string // who invited; of a link: whose account
 	ExpiresAt time.Time
 }
 

@@ -26,9 +26,9 @@ func (a *Accounts) Invite(ctx context.Context, p Principal) (*Invitation, error)
 	now := a.now()
 	invitation := &Invitation{Code: rand.Text(), ExpiresAt: now.Add(a.config.InvitationTime)}
 	err := a.store.Update(ctx, func(tx Tx) error {
-		if setup, err := needsSetup(tx); err != nil {
+		if owner, err := a.unclaimedOwner(tx); err != nil {
 			return err
-		} else if setup {
+		} else if owner != nil {
 			return Errorf(CodeConflict, "Make the first account before you invite others: open the setup link.")
 		}
 		if err := tx.DeleteCodes(now); err != nil {

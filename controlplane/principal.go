@@ -51,6 +51,10 @@ type Principal struct {
 	Scope   Scope
 	TokenID string // none: a session
 	Local   bool   // up's own CLI token, from loopback
+
+	// Until is when a sign-in by Supabase ends, if no new token prolongs it.
+	// Zero: it is none.
+	Until time.Time
 }
 
 // Allows says why the principal may not do what needs a scope.

@@ -17,9 +17,15 @@ var errSignIn = Errorf(CodeUnauthorized, "This address and password do not belon
 // errSignedOut is the answer to a cookie or a token that is not good.
 var errSignedOut = Errorf(CodeUnauthorized, "The sign-in is not valid any more. Sign in again.")
 
+// errDisabled is the answer to whoever signs in to an account that [Accounts.Disable] has closed.
+var errDisabled = Errorf(CodeForbidden, "An administrator has taken this account's access away. Ask one to give it back.")
+
 // SignIn checks an address and a password and begins a session. It takes as long
 // for an unknown address as for a wrong password.
 func (a *Accounts) SignIn(ctx context.Context, email, password string) (user *User, session string, err error) {
+	if a.config.Supabase != nil {
+		return nil, "", errSupabase
+	}
 	var row *UserRow
 	err = a.store.View(ctx, func(tx Tx) error {
 		row, err = tx.UserByEmail(normalEmail(email))
@@ -52,6 +58,9 @@ func (a *Accounts) SignIn(ctx context.Context, email, password string) (user *Us
 		}
 		if current.PasswordHash != row.PasswordHash {
 			return errSignIn // it was reset meanwhile
+		}
+		if !current.DisabledAt.IsZero() {
+			return errDisabled
 		}
 		if old {
 			current.PasswordHash = hash
@@ -93,12 +102,17 @@ func (a *Accounts) Session(ctx context.Context, secret string) (p Principal, ren
 		if session, err = tx.Session(hash); err != nil {
 			return signedOut(err)
 		}
-		if !now.Before(session.ExpiresAt) {
+		// One that began in the other way of signing in is not good in this.
+		if !now.Before(session.ExpiresAt) || session.Supabase != (a.config.Supabase != nil) {
 			return errSignedOut
 		}
 		p, err = principal(tx, session.UserID, ScopeAdmin)
 		return err
 	})
+	if err == nil && session.Supabase { // a new token prolongs it, not its use
+		p.Until = session.ExpiresAt
+		return p, false, nil
+	}
 	if err != nil || session.ExpiresAt.Sub(now) > a.config.SessionTime-min(renewAfter, a.config.SessionTime/2) {
 		return p, false, err
 	}
@@ -124,6 +138,9 @@ func (a *Accounts) SignOut(ctx context.Context, secret string) error {
 // ResetPassword gives an account a new password and ends its sessions; its
 // tokens stay. CodeNotFound where no account has the address.
 func (a *Accounts) ResetPassword(ctx context.Context, email, password string) error {
+	if a.config.Supabase != nil {
+		return errSupabase
+	}
 	email = normalEmail(email)
 	if err := checkPassword(password, email); err != nil {
 		return Invalid("password", "The password does not do: %s.", err)
@@ -153,6 +170,9 @@ func principal(tx Tx, user string, scope Scope) (Principal, error) {
 	row, err := tx.User(user)
 	if err != nil {
 		return Principal{}, signedOut(err)
+	}
+	if !row.DisabledAt.IsZero() {
+		return Principal{}, errDisabled
 	}
 	return Principal{UserID: row.ID, Admin: row.Admin && scope == ScopeAdmin, Scope: scope}, nil
 }

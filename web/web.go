@@ -24,22 +24,29 @@ const Prefix = "/dashboard/"
 var dist embed.FS
 
 // contentSecurityPolicy lets the dashboard load its own files and talk to its
-// own origin and to where it uploads, and nothing else: text of a build that
-// ever became markup would still run nothing.
-func contentSecurityPolicy(uploadOrigin string) string {
+// own origin and to those others, and nothing else: text of a build that ever
+// became markup would still run nothing.
+func contentSecurityPolicy(origins []string) string {
+	connect := "connect-src 'self'"
+	for _, origin := range origins {
+		if origin != "" {
+			connect += " " + origin
+		}
+	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; " +
-		"img-src 'self' data:; font-src 'self'; " + strings.TrimSpace("connect-src 'self' "+uploadOrigin) + "; " +
+		"img-src 'self' data:; font-src 'self'; " + connect + "; " +
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }
 
-// Handler serves the dashboard, which uploads to that origin besides its own,
-// if any. Mount it at [Prefix], and at the path without its final slash.
-func Handler(uploadOrigin string) http.Handler {
+// Handler serves the dashboard, which talks to those origins besides its own, as
+// to where it uploads; empty ones are none. Mount it at [Prefix], and at the path
+// without its final slash.
+func Handler(origins ...string) http.Handler {
 	root, err := fs.Sub(dist, "dist")
 	if err != nil { // only for a name that is no path
 		root = dist
 	}
-	return newHandler(root, uploadOrigin)
+	return newHandler(root, origins...)
 }
 
 type handler struct {
@@ -59,8 +66,8 @@ type file struct {
 // encodings are tried in this order; each is a file beside the original.
 var encodings = []struct{ coding, suffix string }{{"br", ".br"}, {"gzip", ".gz"}}
 
-func newHandler(root fs.FS, uploadOrigin string) http.Handler {
-	h := &handler{files: map[string]*file{}, policy: contentSecurityPolicy(uploadOrigin)}
+func newHandler(root fs.FS, origins ...string) http.Handler {
+	h := &handler{files: map[string]*file{}, policy: contentSecurityPolicy(origins)}
 	_ = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasPrefix(path.Base(name), ".") || isVariant(name) {
 			return nil

@@ -96,11 +96,16 @@ func TestHandlerSendsThePolicyWithEveryFile(t *testing.T) {
 	}
 }
 
-func TestThePolicyKnowsWhereUploadsGo(t *testing.T) {
-	for origin, want := range map[string]string{"": "connect-src 'self';", "https://s3.example.com": "connect-src 'self' https://s3.example.com;"} {
-		policy := get(newHandler(built(), origin), "GET", "/dashboard/").Header.Get("Content-Security-Policy")
+func TestThePolicyKnowsWhereTheDashboardTalksTo(t *testing.T) {
+	for want, origins := range map[string][]string{
+		"connect-src 'self';":                                              {"", ""},
+		"connect-src 'self' https://s3.example.com;":                       {"https://s3.example.com", ""},
+		"connect-src 'self' https://a.supabase.co;":                        {"", "https://a.supabase.co"},
+		"connect-src 'self' https://s3.example.com https://a.supabase.co;": {"https://s3.example.com", "https://a.supabase.co"},
+	} {
+		policy := get(newHandler(built(), origins...), "GET", "/dashboard/").Header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, want) {
-			t.Errorf("%q: policy %q", origin, policy)
+			t.Errorf("%q: policy %q", origins, policy)
 		}
 	}
 }

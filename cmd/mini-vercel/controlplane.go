@@ -21,6 +21,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
 	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/internal/supabase"
 	"github.com/mini-vercel/mini-vercel/web"
 )
 
@@ -82,7 +83,11 @@ func mustIsolate(s *Settings, isolation sandbox.Isolation) error {
 
 // collectors are the metrics of the API and of the work behind it.
 func (p *controlPlane) collectors() []prometheus.Collector {
-	return slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors)
+	all := slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors)
+	if p.supabase != nil {
+		all = append(all, p.supabase.Collectors()...)
+	}
+	return all
 }
 
 // controlPlane is the control plane with its embedded parts.
@@ -99,6 +104,7 @@ type controlPlane struct {
 	store    *store.Store
 	logs     *logStore
 	stream   controlplane.Stream
+	supabase *supabase.Verifier // nil: people have passwords here
 	accounts *controlplane.Accounts
 	service  *controlplane.Service
 	server   *webServer
@@ -149,7 +155,10 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 	if p.stream, err = s.openStream(ctx, p.logs.LogStore, p.log); err != nil {
 		return p, err
 	}
-	p.accounts = controlplane.NewAccounts(controlplane.AccountsConfig{OpenSignup: s.Signup == "open"}, p.store)
+	if p.supabase, err = s.verifier(p.log); err != nil {
+		return p, err
+	}
+	p.accounts = controlplane.NewAccounts(controlplane.AccountsConfig{OpenSignup: s.Signup == "open", Supabase: p.supabase}, p.store)
 	if p.setup, err = p.accounts.Open(ctx); err != nil {
 		return p, err
 	}
@@ -227,13 +236,14 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 			Detect: s.RateDetect, Attempt: s.RateAttempt, Claim: s.RateClaim, Streams: s.MaxStreams,
 		},
 		Metrics:        p.metrics,
-		Dashboard:      web.Handler(p.bucket.uploadOrigin(ctx)),
+		Dashboard:      web.Handler(p.bucket.uploadOrigin(ctx), s.supabaseProject().URL),
 		Blobs:          p.bucket.uploads,
 		Draining:       p.draining,
 		Version:        version,
 		BaseDomain:     s.BaseDomain,
 		SiteURLPattern: siteURL(s, "{subDomain}", sitePort),
 		Isolation:      describe(p.isolation),
+		Supabase:       s.supabaseProject(),
 	})
 	if err := p.service.Start(ctx); err != nil {
 		return err
@@ -281,6 +291,9 @@ func (p *controlPlane) close() error {
 	}
 	if p.logs != nil {
 		errs = append(errs, p.logs.Close())
+	}
+	if p.accounts != nil {
+		p.accounts.Close()
 	}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())

@@ -102,6 +102,21 @@ func login(cmd *cobra.Command, address, email string, tokenStdin bool) error {
 
 // tokenByPassword signs in for a moment to make an API token for this machine.
 func tokenByPassword(cmd *cobra.Command, address, email string) (token string, err error) {
+	conn, err := connectAs(cmd, Credentials{URL: address})
+	if err != nil {
+		return "", usageError{err}
+	}
+	defer conn.Close()
+	ctx := cmd.Context()
+	var setup struct {
+		Supabase *struct{} `json:"supabase"`
+	}
+	if err := conn.get(ctx, "/auth/setup", nil, &setup); err != nil {
+		return "", err
+	}
+	if setup.Supabase != nil { // its passwords are none of this program's business
+		return "", fmt.Errorf("people sign in by Supabase there: make an API token in the dashboard, %s/dashboard/account, and give that", conn.URL())
+	}
 	if email == "" {
 		if email, err = ask(cmd, "Email: "); err != nil {
 			return "", err
@@ -111,12 +126,6 @@ func tokenByPassword(cmd *cobra.Command, address, email string) (token string, e
 	if err != nil {
 		return "", err
 	}
-	conn, err := connectAs(cmd, Credentials{URL: address})
-	if err != nil {
-		return "", usageError{err}
-	}
-	defer conn.Close()
-	ctx := cmd.Context()
 	var header http.Header
 	err = conn.Do(ctx, publish.Call{
 		Method: http.MethodPost, Path: "/auth/login", Once: true,

@@ -23,7 +23,8 @@ import (
 func allCollectors(t *testing.T) []prometheus.Collector {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Load([]string{"DATA_DIR=" + dir, "PORT=0", "EDGE_PORT=0", "METRICS_ADDR=off", "KAFKA_BROKERS=" + kafkatest.Shared(t).Plain()[0], "CLICKHOUSE_HOST=127.0.0.1", "CLICKHOUSE_PORT=1", "CERTS_DIR=" + t.TempDir(), "EDGE_SECRET=b1pNQ2Y4dVRxV0hKc0x5R2tEeFZhUmVOcEJ0SWdTd0U=", "EDGE_METRICS_PROJECTS=1"})
+	s, err := Load([]string{"DATA_DIR=" + dir, "PORT=0", "EDGE_PORT=0", "METRICS_ADDR=off", "KAFKA_BROKERS=" + kafkatest.Shared(t).Plain()[0], "CLICKHOUSE_HOST=127.0.0.1", "CLICKHOUSE_PORT=1", "CERTS_DIR=" + t.TempDir(), "EDGE_SECRET=b1pNQ2Y4dVRxV0hKc0x5R2tEeFZhUmVOcEJ0SWdTd0U=", "EDGE_METRICS_PROJECTS=1",
+		"SUPABASE_URL=http://127.0.0.1:1", "SUPABASE_ANON_KEY=sb_publishable_x"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,13 +108,13 @@ type Settings struct {
 
 	KafkaSettings      `heading:"Build events through Kafka"`
 	ClickHouseSettings `heading:"Logs in ClickHouse"`
+	SupabaseSettings   `heading:"Sign-in by Supabase Auth"`
 }
 
 // later lists variables of production engines that this version does not have:
 // starting without them would store data where the operator does not expect it.
 var later = map[string]string{
 	"ECS_CLUSTER_NAME": "AWS ECS",
-	"SUPABASE_URL":     "Supabase",
 }
 
 // former lists variables of earlier versions: to go without them unnoticed would
@@ -260,6 +260,9 @@ func (s *Settings) Check() error {
 		return err
 	}
 	if err := s.checkClickHouse(); err != nil {
+		return err
+	}
+	if err := s.checkSupabase(); err != nil {
 		return err
 	}
 	return s.checkPublicURL()

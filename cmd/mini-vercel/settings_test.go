@@ -62,6 +62,7 @@ func TestSettingsNameTheVariableThatIsWrong(t *testing.T) {
 		"KAFKA_TOPIC":                   {"KAFKA_BROKERS=k:9092", "KAFKA_TOPIC=a/b"},
 		"KAFKA_PARTITIONS":              {"KAFKA_BROKERS=k:9092", "KAFKA_PARTITIONS=0"},
 		"LOG_LINE_MAX_KIB":              {"KAFKA_BROKERS=k:9092", "LOG_LINE_MAX_KIB=129"},
+		"SUPABASE_ANON_KEY is":          {"SUPABASE_URL=https://abc.supabase.co"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(env)

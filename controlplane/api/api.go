@@ -48,6 +48,8 @@ type Options struct {
 	BaseDomain     string
 	SiteURLPattern string // such as http://{subDomain}.localhost:8001
 	Isolation      Isolation
+	// Supabase is where people sign in, where Accounts say that they do.
+	Supabase SupabaseProject
 
 	// Metrics count what happens. Default: metrics that nobody sees.
 	Metrics *Metrics
@@ -122,8 +124,8 @@ func newAPI(o Options) *API {
 			Components: &huma.Components{
 				Schemas: newRegistry(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token":   {Type: "http", Scheme: "bearer", Description: "An API token (mv_…), made under Account or with POST /tokens."},
-					"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "Set by POST /auth/login. __Host-" + sessionCookie + " on https. Writes need an Origin header that is the address of the control plane."},
+					"token":   {Type: "http", Scheme: "bearer", Description: "An API token (mv_…), made under Account or with POST /tokens; or an access token of Supabase, where people sign in by it."},
+					"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "Set by POST /auth/login or /auth/session. __Host-" + sessionCookie + " on https. Writes need an Origin header that is the address of the control plane."},
 					"attempt": {Type: "http", Scheme: "bearer", Description: "A builder's token (mva_…), good for one attempt while it runs."},
 				},
 			},

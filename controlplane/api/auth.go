@@ -19,12 +19,21 @@ type Me struct {
 	BaseDomain     string             `json:"baseDomain" doc:"What the hosts of all sites are below."`
 	SiteURLPattern string             `json:"siteURLPattern" doc:"The address of a project's site, with {subDomain} in it."`
 	Version        string             `json:"version"`
+	SessionEndsAt  *time.Time         `json:"sessionEndsAt,omitempty" doc:"When a sign-in by Supabase ends, unless POST /auth/session prolongs it."`
 }
 
 // Setup is what a page needs to know when nobody is signed in.
 type Setup struct {
 	NeedsSetup bool   `json:"needsSetup" doc:"Nobody has made the first account yet."`
 	Signup     string `json:"signup" enum:"invite,open" doc:"Who may make an account after the first."`
+
+	Supabase *SupabaseProject `json:"supabase,omitempty" doc:"Where people sign in, and make and change their passwords; none: here."`
+}
+
+// SupabaseProject is what a page needs to speak to Supabase Auth.
+type SupabaseProject struct {
+	URL     string `json:"url"`
+	AnonKey string `json:"anonKey" doc:"Goes with every call there. It is no secret."`
 }
 
 type signUpInput struct {
@@ -40,6 +49,14 @@ type signInInput struct {
 	Body struct {
 		Email    string `json:"email" maxLength:"254"`
 		Password string `json:"password" maxLength:"256"`
+	}
+}
+
+type supabaseSessionInput struct {
+	Body struct {
+		Token     string `json:"token" maxLength:"16384" doc:"An access token of Supabase."`
+		Code      string `json:"code,omitempty" maxLength:"100" doc:"Of the setup link, or of an invitation; for whoever has no account yet."`
+		EndOthers bool   `json:"endOthers,omitempty" doc:"End all other sessions: the password was changed."`
 	}
 }
 
@@ -75,6 +92,13 @@ func (a *API) registerAuth() {
 		public: true, rate: rateSignIn,
 	}, a.login)
 	register(a, endpoint{
+		id: "beginSession", method: http.MethodPost, path: "/auth/session", tag: "Accounts", summary: "Begin or prolong a session by a token of Supabase",
+		about: "Where people sign in by Supabase. The session ends with the token, unless the next one prolongs it. It is for what can't send a header, such as streams in a browser; programs send the token, or an API token, as Bearer.",
+		// Not counted as a sign-in: no password is guessed by it, and every page
+		// that is open calls it now and then.
+		public: true, rate: rateGeneral,
+	}, a.supabaseSession)
+	register(a, endpoint{
 		id: "signOut", method: http.MethodPost, path: "/auth/logout", tag: "Accounts", summary: "End the session",
 		public: true, rate: rateGeneral, status: http.StatusNoContent,
 	}, a.logout)
@@ -90,7 +114,11 @@ func (a *API) registerAuth() {
 
 func (a *API) setup(ctx context.Context, _ *empty) (*bodyOutput[Setup], error) {
 	needed, err := a.Accounts.NeedsSetup(ctx)
-	return answer(Setup{NeedsSetup: needed, Signup: a.signupMode()}, err)
+	setup := Setup{NeedsSetup: needed, Signup: a.signupMode()}
+	if a.Accounts.BySupabase() {
+		setup.Supabase = &a.Supabase
+	}
+	return answer(setup, err)
 }
 
 func (a *API) signupMode() string {
@@ -126,11 +154,28 @@ func (a *API) begin(ctx context.Context, user *controlplane.User, session string
 			return nil, err
 		}
 	}
-	me, err := a.describe(ctx, user, controlplane.ScopeAdmin)
+	me, err := a.describe(ctx, user, controlplane.ScopeAdmin, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	return &sessionOutput{SetCookie: a.cookie(session).String(), Body: *me}, nil
+	return &sessionOutput{SetCookie: a.cookie(session, a.Accounts.SessionTime()).String(), Body: *me}, nil
+}
+
+func (a *API) supabaseSession(ctx context.Context, in *supabaseSessionInput) (*sessionOutput, error) {
+	if !a.Accounts.BySupabase() {
+		return nil, controlplane.Errorf(controlplane.CodeNotFound, "People don't sign in by Supabase here.")
+	}
+	s, err := a.Accounts.SupabaseSession(ctx, controlplane.SupabaseSessionInput{
+		Token: in.Body.Token, Code: in.Body.Code, Before: callerOf(ctx).session, EndOthers: in.Body.EndOthers,
+	})
+	if err != nil {
+		return nil, err
+	}
+	me, err := a.describe(ctx, s.User, controlplane.ScopeAdmin, s.Until)
+	if err != nil {
+		return nil, err
+	}
+	return &sessionOutput{SetCookie: a.cookie(s.Secret, s.Until.Sub(a.Now())).String(), Body: *me}, nil
 }
 
 func (a *API) logout(ctx context.Context, _ *empty) (*signOutOutput, error) {
@@ -139,7 +184,7 @@ func (a *API) logout(ctx context.Context, _ *empty) (*signOutOutput, error) {
 			return nil, err
 		}
 	}
-	return &signOutOutput{SetCookie: a.cookie("").String()}, nil
+	return &signOutOutput{SetCookie: a.cookie("", 0).String()}, nil
 }
 
 func (a *API) me(ctx context.Context, _ *empty) (*bodyOutput[*Me], error) {
@@ -148,18 +193,22 @@ func (a *API) me(ctx context.Context, _ *empty) (*bodyOutput[*Me], error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer(a.describe(ctx, user, p.Scope))
+	return answer(a.describe(ctx, user, p.Scope, p.Until))
 }
 
-func (a *API) describe(ctx context.Context, user *controlplane.User, scope controlplane.Scope) (*Me, error) {
+func (a *API) describe(ctx context.Context, user *controlplane.User, scope controlplane.Scope, until time.Time) (*Me, error) {
 	needed, err := a.Accounts.NeedsSetup(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Me{
+	me := &Me{
 		User: *user, Scope: scope, Signup: a.signupMode(), NeedsSetup: needed, Isolation: a.Isolation,
 		BaseDomain: a.BaseDomain, SiteURLPattern: a.SiteURLPattern, Version: a.Version,
-	}, nil
+	}
+	if !until.IsZero() {
+		me.SessionEndsAt = &until
+	}
+	return me, nil
 }
 
 func (a *API) invite(ctx context.Context, _ *inviteInput) (*bodyOutput[Invitation], error) {

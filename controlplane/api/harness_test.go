@@ -128,6 +128,7 @@ func newPlane(t testing.TB, options ...option) *plane {
 		}
 	})
 	p.accounts = controlplane.NewAccounts(p.accountConfig, p.store)
+	t.Cleanup(p.accounts.Close)
 	if p.setup, err = p.accounts.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

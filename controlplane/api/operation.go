@@ -186,7 +186,7 @@ func (a *API) gate(e endpoint) func(huma.Context, func(huma.Context)) {
 func (a *API) admit(e endpoint, w http.ResponseWriter, r *http.Request) (*caller, error) {
 	c := &caller{w: w, r: r, maxBody: e.bodyLimit()}
 	signIn := a.signIn(c)
-	if signIn != nil && controlplane.CodeOf(signIn) != controlplane.CodeUnauthorized {
+	if signIn != nil && controlplane.CodeOf(signIn) == "" {
 		return nil, signIn
 	}
 	// Counted first: who may not call may not ask for ever, either.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
@@ -23,14 +24,15 @@ func (a *API) cookieName() string {
 	return sessionCookie
 }
 
-// cookie is a session's; with no session it ends the one that is there.
-func (a *API) cookie(session string) *http.Cookie {
+// cookie is a session's that lasts for a time; with no session it ends the one
+// that is there.
+func (a *API) cookie(session string, lasts time.Duration) *http.Cookie {
 	c := &http.Cookie{
 		Name: a.cookieName(), Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: a.PublicURL.Scheme == "https", MaxAge: -1,
 	}
 	if session != "" {
-		c.MaxAge = int(a.Accounts.SessionTime().Seconds())
+		c.MaxAge = max(1, int(lasts.Seconds()))
 	}
 	return c
 }
@@ -56,7 +58,7 @@ func (a *API) signIn(c *caller) error {
 	}
 	c.Principal = &p
 	if renewed {
-		http.SetCookie(c.w, a.cookie(cookie.Value))
+		http.SetCookie(c.w, a.cookie(cookie.Value, a.Accounts.SessionTime()))
 	}
 	return nil
 }
@@ -68,6 +70,14 @@ func (a *API) bearer(c *caller, token string) error {
 			return err
 		}
 		c.Actor = actor
+		return nil
+	}
+	if a.Accounts.BySupabase() && !strings.HasPrefix(token, controlplane.TokenPrefix) {
+		p, err := a.Accounts.Supabase(c.r.Context(), token)
+		if err != nil {
+			return err
+		}
+		c.Principal = &p
 		return nil
 	}
 	p, err := a.Accounts.Token(c.r.Context(), token, a.fromThisMachine(c.r))
@@ -86,8 +96,8 @@ func (a *API) stillSignedIn(ctx context.Context) bool {
 		return true
 	}
 	again := &caller{r: c.r, w: &discard{header: http.Header{}}}
-	err := a.signIn(again)
-	return controlplane.CodeOf(err) != controlplane.CodeUnauthorized
+	code := controlplane.CodeOf(a.signIn(again))
+	return code != controlplane.CodeUnauthorized && code != controlplane.CodeForbidden
 }
 
 // checkOrigin refuses a write that comes by cookie from a page of another

@@ -87,7 +87,21 @@ func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], erro
 }
 
 func (a *API) system(ctx context.Context, _ *empty) (*bodyOutput[System], error) {
-	return answer(System{Version: a.Version, StartedAt: a.started.UTC(), Parts: a.parts(ctx), Isolation: a.Isolation}, nil)
+	parts := a.parts(ctx)
+	if a.Accounts.BySupabase() {
+		parts = append(slices.Clip(parts), a.supabasePart())
+	}
+	return answer(System{Version: a.Version, StartedAt: a.started.UTC(), Parts: parts, Isolation: a.Isolation}, nil)
+}
+
+// supabasePart is no part that GET /ready asks: without Supabase everything goes
+// on for whoever is signed in.
+func (a *API) supabasePart() SystemPart {
+	part := SystemPart{Name: "supabase", Status: "ok"}
+	if _, err := a.Accounts.SupabaseState(); err != nil {
+		part.Status, part.Detail = "failed", "Its keys can't be fetched; the log of the control plane says why. Whoever is signed in goes on."
+	}
+	return part
 }
 
 // health is what the parts last said. Whoever asks again at once gets the same:

@@ -17,6 +17,8 @@ func userColumns(u *controlplane.UserRow) []column {
 		{"name", &u.Name},
 		{"password_hash", &u.PasswordHash},
 		{"admin", flag{&u.Admin}},
+		{"subject", &u.Subject},
+		{"disabled_at", instant{&u.DisabledAt}},
 	}
 }
 
@@ -59,6 +61,11 @@ func (t *tx) UserByEmail(email string) (*controlplane.UserRow, error) {
 	return oneUser(t.row(selectUser+"WHERE email = $1 AND email <> ''", email))
 }
 
+// UserBySubject implements [controlplane.AccountRows].
+func (t *tx) UserBySubject(subject string) (*controlplane.UserRow, error) {
+	return oneUser(t.row(selectUser+"WHERE subject = $1 AND subject <> ''", subject))
+}
+
 // Owner implements [controlplane.AccountRows].
 func (t *tx) Owner() (*controlplane.UserRow, error) {
 	return oneUser(t.row(selectUser + "ORDER BY created_at, id LIMIT 1"))
@@ -66,7 +73,7 @@ func (t *tx) Owner() (*controlplane.UserRow, error) {
 
 // UnclaimedOwner implements [controlplane.AccountRows].
 func (t *tx) UnclaimedOwner() (*controlplane.UserRow, error) {
-	return oneUser(t.row(selectUser + "WHERE email = '' AND password_hash = '' LIMIT 1"))
+	return oneUser(t.row(selectUser + "WHERE email = '' AND password_hash = '' AND subject = '' LIMIT 1"))
 }
 
 func oneUser(row scanner) (*controlplane.UserRow, error) {

@@ -12,6 +12,7 @@ func sessionColumns(s *controlplane.SessionRow) []column {
 		{"user_id", &s.UserID},
 		{"created_at", instant{&s.CreatedAt}},
 		{"expires_at", instant{&s.ExpiresAt}},
+		{"supabase", flag{&s.Supabase}},
 	}
 }
 

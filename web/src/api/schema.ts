@@ -89,6 +89,26 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '/auth/session': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Begin or prolong a session by a token of Supabase
+     * @description Where people sign in by Supabase. The session ends with the token, unless the next one prolongs it. It is for what can't send a header, such as streams in a browser; programs send the token, or an API token, as Bearer.
+     */
+    post: operations['beginSession']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/auth/setup': {
     parameters: {
       query?: never
@@ -1333,6 +1353,11 @@ export interface components {
        */
       scope: 'read' | 'deploy' | 'admin'
       /**
+       * Format: date-time
+       * @description When a sign-in by Supabase ends, unless POST /auth/session prolongs it.
+       */
+      sessionEndsAt?: string
+      /**
        * @description Who may make an account.
        * @enum {string}
        */
@@ -1533,6 +1558,8 @@ export interface components {
        * @enum {string}
        */
       signup: 'invite' | 'open'
+      /** @description Where people sign in, and make and change their passwords; none: here. */
+      supabase?: components['schemas']['SupabaseProject']
     }
     ShareInputBody: {
       /**
@@ -1581,6 +1608,19 @@ export interface components {
       framework?: string
       message?: string
       repository?: string
+    }
+    SupabaseProject: {
+      /** @description Goes with every call there. It is no secret. */
+      anonKey: string
+      url: string
+    }
+    SupabaseSessionInputBody: {
+      /** @description Of the setup link, or of an invitation; for whoever has no account yet. */
+      code?: string
+      /** @description End all other sessions: the password was changed. */
+      endOthers?: boolean
+      /** @description An access token of Supabase. */
+      token: string
     }
     System: {
       isolation: components['schemas']['Isolation']
@@ -1822,6 +1862,40 @@ export interface operations {
       /** @description OK */
       200: {
         headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Me']
+        }
+      }
+      /** @description Error */
+      default: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/problem+json': components['schemas']['Problem']
+        }
+      }
+    }
+  }
+  beginSession: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['SupabaseSessionInputBody']
+      }
+    }
+    responses: {
+      /** @description OK */
+      200: {
+        headers: {
+          'Set-Cookie'?: string
           [name: string]: unknown
         }
         content: {
