@@ -13,6 +13,9 @@ export const paths = {
   system: () => '/system',
   login: (next?: string) => (next ? `/login?next=${part(next)}` : '/login'),
   signup: () => '/signup',
+  confirm: () => '/confirm',
+  reset: () => '/reset',
+  newPassword: () => '/new-password',
 
   project: (project: ProjectName) => `/p/${part(project.subDomain)}`,
   env: (project: ProjectName) => `${paths.project(project)}/env`,

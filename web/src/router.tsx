@@ -8,6 +8,9 @@ import { Shell } from '@/shell/Shell'
 export const routes: RouteObject[] = [
   { path: '/login', lazy: () => import('@/auth/SignInPage') },
   { path: '/signup', lazy: () => import('@/auth/SignUpPage') },
+  { path: '/confirm', lazy: () => import('@/supabase/ConfirmPage') },
+  { path: '/reset', lazy: () => import('@/supabase/ResetPage') },
+  { path: '/new-password', lazy: () => import('@/supabase/NewPasswordPage') },
   {
     element: <Shell />,
     children: [

@@ -1,8 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import { Link } from 'react-router'
 
 import { queries, queryClient } from '@/api/queries'
 import { useSignOut } from '@/auth/useSignOut'
+import { paths } from '@/paths'
 import { useCommands } from '@/shell/commands'
 import { PageTitle, Section } from '@/shell/PageTitle'
 import { Button } from '@/ui/Button'
@@ -40,6 +42,17 @@ export function Component() {
             <dt className="text-sm text-ink-3">Role</dt>
             <dd>{user.admin ? 'Administrator' : 'Member'}</dd>
           </div>
+          {me.data?.sessionEndsAt && (
+            <div>
+              <dt className="text-sm text-ink-3">Sign-in</dt>
+              <dd>
+                By Supabase.{' '}
+                <Link className="link" to={paths.newPassword()}>
+                  Change the password
+                </Link>
+              </dd>
+            </div>
+          )}
         </dl>
       )}
       <Section

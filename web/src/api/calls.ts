@@ -21,6 +21,8 @@ export const signUp = (body: Schemas['SignUpInputBody']) =>
   answer(client.POST('/auth/signup', { body }))
 export const signIn = (body: Schemas['SignInInputBody']) =>
   answer(client.POST('/auth/login', { body }))
+export const beginSession = (body: Schemas['SupabaseSessionInputBody']) =>
+  answer(client.POST('/auth/session', { body }))
 export const signOut = () => answer(client.POST('/auth/logout'))
 export const invite = () => answer(client.POST('/invitations', { body: {} }))
 

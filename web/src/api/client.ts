@@ -7,9 +7,28 @@ import type { paths } from './schema'
 export const client = createClient<paths>({
   baseUrl: location.origin,
   credentials: 'same-origin',
-  // Looked up at each call, so that a test can stand in for the network.
-  fetch: (request) => globalThis.fetch(request),
+  fetch: send,
 })
+
+let renewal: (() => Promise<boolean>) | undefined
+
+// renewBy has a call that finds the session ended wait until it is renewed, and
+// be made again, until the returned function is called.
+export function renewBy(renew: () => Promise<boolean>): () => void {
+  renewal = renew
+  return () => {
+    if (renewal === renew) renewal = undefined
+  }
+}
+
+async function send(request: Request): Promise<Response> {
+  const renew = new URL(request.url).pathname === '/auth/session' ? undefined : renewal
+  const again = renew && request.clone()
+  // Looked up at each call, so that a test can stand in for the network.
+  const response = await globalThis.fetch(request)
+  if (response.status !== 401 || !renew || !again) return response
+  return (await renew()) ? globalThis.fetch(again) : response
+}
 
 const onSignedOut = new Set<() => void>()
 
@@ -23,7 +42,7 @@ client.use({
   onResponse: async ({ response, schemaPath }) => {
     if (response.ok) return
     const error = problemToError(response, await bodyOf(response))
-    if (error.status === 401 && !schemaPath.startsWith('/auth/')) {
+    if (error.status === 401 && (renewal || !schemaPath.startsWith('/auth/'))) {
       for (const call of onSignedOut) call()
     }
     throw error

@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useState, type FormEvent } from 'react'
+import { lazy, Suspense, useState, type FormEvent } from 'react'
 import { Link, Navigate, useNavigate, useSearchParams } from 'react-router'
 
 import { signIn } from '@/api/calls'
@@ -11,7 +11,24 @@ import { FormError, TextField } from '@/ui/Field'
 
 import { AuthFrame } from './AuthFrame'
 
+const SupabaseSignIn = lazy(() =>
+  import('@/supabase/SignIn').then((module) => ({ default: module.SupabaseSignIn })),
+)
+
 export function Component() {
+  const setup = useQuery(queries.setup())
+  if (setup.isPending) return null
+  if (setup.data?.supabase) {
+    return (
+      <Suspense>
+        <SupabaseSignIn />
+      </Suspense>
+    )
+  }
+  return <SignIn />
+}
+
+function SignIn() {
   const navigate = useNavigate()
   const [search] = useSearchParams()
   const setup = useQuery(queries.setup())

@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useState, type FormEvent } from 'react'
+import { lazy, Suspense, useState, type FormEvent } from 'react'
 import { Link, useLocation, useNavigate } from 'react-router'
 
 import { signUp } from '@/api/calls'
@@ -17,7 +17,25 @@ function codeOf(hash: string): string {
   return new URLSearchParams(hash.slice(1)).get('code') ?? ''
 }
 
+const SupabaseSignUp = lazy(() =>
+  import('@/supabase/SignUp').then((module) => ({ default: module.SupabaseSignUp })),
+)
+
 export function Component() {
+  const { hash } = useLocation()
+  const setup = useQuery(queries.setup())
+  if (setup.isPending) return null
+  if (setup.data?.supabase) {
+    return (
+      <Suspense>
+        <SupabaseSignUp code={codeOf(hash)} />
+      </Suspense>
+    )
+  }
+  return <SignUp />
+}
+
+function SignUp() {
   const navigate = useNavigate()
   const { hash } = useLocation()
   const setup = useQuery(queries.setup())

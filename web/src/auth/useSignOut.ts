@@ -1,7 +1,7 @@
 import { useNavigate } from 'react-router'
 
 import { signOut } from '@/api/calls'
-import { queryClient } from '@/api/queries'
+import { queries, queryClient } from '@/api/queries'
 import { paths } from '@/paths'
 import { toast } from '@/ui/toast'
 
@@ -10,6 +10,10 @@ export function useSignOut(): () => void {
   const navigate = useNavigate()
   return () =>
     void signOut().then(async () => {
+      if (queryClient.getQueryData(queries.me().queryKey)?.sessionEndsAt) {
+        const { leave } = await import('@/supabase/renew')
+        await leave().catch(() => undefined)
+      }
       await navigate(paths.login())
       queryClient.clear()
     }, toast.failed)

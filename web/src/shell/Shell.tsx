@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { Navigate, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router'
 
 import { isStatus } from '@/api/error'
@@ -7,6 +7,7 @@ import { live } from '@/api/live'
 import { queries, queryClient } from '@/api/queries'
 import { whenSignedOut } from '@/api/client'
 import { paths } from '@/paths'
+import { keepSession } from '@/supabase/keepSession'
 import { Failed } from '@/ui/Loaded'
 import { Toasts } from '@/ui/toast'
 
@@ -17,16 +18,30 @@ import { PaletteHost } from './Palette'
 import { Rail } from './Rail'
 import { TopBar } from './TopBar'
 
+const SignInAgain = lazy(() =>
+  import('@/supabase/SignInAgain').then((module) => ({ default: module.SignInAgain })),
+)
+
 // Shell is what surrounds every page of someone who is signed in.
 export function Shell() {
   const me = useQuery(queries.me())
   const { pathname, search, hash } = useLocation()
   const signedIn = me.data !== undefined
+  const endsAt = me.data?.sessionEndsAt
+  const bySupabase = endsAt !== undefined
+  const [ended, setEnded] = useState(false)
 
   useEffect(() => (signedIn ? live.start() : undefined), [signedIn])
-  useEffect(() => whenSignedOut(() => void queryClient.resetQueries({ queryKey: ['me'] })), [])
-
-  if (isStatus(me.error, 401)) {
+  useEffect(() => (endsAt ? keepSession(endsAt, () => setEnded(true)) : undefined), [endsAt])
+  useEffect(
+    () =>
+      whenSignedOut(() =>
+        bySupabase ? setEnded(true) : void queryClient.resetQueries({ queryKey: ['me'] }),
+      ),
+    [bySupabase],
+  )
+  // Where Supabase signs people in, that is asked over the page.
+  if (isStatus(me.error, 401) && !bySupabase) {
     const here = pathname + search + hash
     return <Navigate replace to={paths.login(here === '/' ? undefined : here)} />
   }
@@ -68,6 +83,16 @@ export function Shell() {
         </div>
       </div>
       <PaletteHost />
+      {ended && (
+        <Suspense>
+          <SignInAgain
+            user={me.data.user}
+            onSignedIn={() => setEnded(false)}
+            onClose={() => setEnded(false)}
+            onLeave={() => void queryClient.resetQueries({ queryKey: ['me'] })}
+          />
+        </Suspense>
+      )}
       <Toasts />
       <ScrollRestoration getKey={(location) => location.pathname} />
     </CommandsProvider>
