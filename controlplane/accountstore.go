@@ -52,8 +52,9 @@ type AccountRows interface {
 // UserRow is an account as it is kept.
 type UserRow struct {
 	User
-	PasswordHash string // argon2id, in the PHC string format; none: nobody can sign in by one
-	Subject      string // id of the Supabase user who signs in to it; none: nobody does
+	PasswordHash string    // argon2id, in the PHC string format; none: nobody can sign in by one
+	Subject      string    // id of the Supabase user who signs in to it; none: nobody does
+	TokensFrom   time.Time // tokens of Supabase that were issued before count no more
 	DisabledAt   time.Time
 }
 

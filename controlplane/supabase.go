@@ -59,6 +59,9 @@ func (a *Accounts) Supabase(ctx context.Context, token string) (Principal, error
 		if err != nil {
 			return err
 		}
+		if user.IssuedAt.Before(row.TokensFrom) {
+			return errSignedOut
+		}
 		current = user.Email == "" || row.Email == user.Email
 		p, err = principal(tx, row.ID, ScopeAdmin)
 		return err
@@ -102,7 +105,8 @@ type SupabaseSessionInput struct {
 	Code  string // of the setup link, an invitation or a link; for whoever has no account yet
 	// Before is the session that the browser has already.
 	Before string
-	// EndOthers ends all other sessions of the account.
+	// EndOthers ends all other sessions of the account, and has tokens from
+	// before this one count no more: the password was changed.
 	EndOthers bool
 }
 
@@ -151,7 +155,10 @@ func (a *Accounts) SupabaseSession(ctx context.Context, in SupabaseSessionInput)
 			s.Until, session.ExpiresAt = before.ExpiresAt, before.ExpiresAt
 		}
 		if in.EndOthers {
-			if err := tx.DeleteSessionsOf(row.ID); err != nil {
+			if user.IssuedAt.After(row.TokensFrom) {
+				row.TokensFrom = user.IssuedAt
+			}
+			if err := errors.Join(tx.SaveUser(row), tx.DeleteSessionsOf(row.ID)); err != nil {
 				return err
 			}
 		}
@@ -172,6 +179,9 @@ func (a *Accounts) SupabaseSession(ctx context.Context, in SupabaseSessionInput)
 // address: whether that was confirmed is a setting of Supabase's.
 func (a *Accounts) enter(tx Tx, user *supabase.User, code string) (*UserRow, error) {
 	row, err := tx.UserBySubject(user.ID)
+	if err == nil && user.IssuedAt.Before(row.TokensFrom) {
+		return nil, errSignedOut
+	}
 	if err == nil {
 		return row, a.followEmail(tx, row, user.Email)
 	}

@@ -237,11 +237,21 @@ func TestSignOutEndsASessionBySupabase(t *testing.T) {
 	ada.do("GET", "/auth/me", nil).is(http.StatusUnauthorized)
 	other.do("GET", "/auth/me", nil).is(http.StatusOK)
 
-	// After a new password nobody else stays.
-	mine := p.anonymous()
-	mine.cookie = mine.do("POST", "/auth/session", map[string]any{"token": server.Token(adaID, "ada@example.com"), "endOthers": true}).is(http.StatusOK).cookie()
+	// After a new password nobody else stays, nor comes back with a token that
+	// still lasts.
+	theirs := server.Token(adaID, "ada@example.com")
+	undated := server.Token(adaID, "ada@example.com", map[string]any{"iat": nil})
+	p.bearer(theirs).do("GET", "/auth/me", nil).is(http.StatusOK)
+	p.clock.Advance(time.Second)
+	mine, token := p.anonymous(), server.Token(adaID, "ada@example.com")
+	mine.cookie = mine.do("POST", "/auth/session", map[string]any{"token": token, "endOthers": true}).is(http.StatusOK).cookie()
 	other.do("GET", "/auth/me", nil).is(http.StatusUnauthorized)
+	for _, old := range []string{theirs, undated} {
+		other.exchange(old, "").is(http.StatusUnauthorized)
+		p.bearer(old).do("GET", "/auth/me", nil).is(http.StatusUnauthorized)
+	}
 	mine.do("GET", "/auth/me", nil).is(http.StatusOK)
+	p.bearer(token).do("GET", "/auth/me", nil).is(http.StatusOK)
 }
 
 func TestWhereSupabaseSignsPeopleInPasswordsDont(t *testing.T) {

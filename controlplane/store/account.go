@@ -18,6 +18,7 @@ func userColumns(u *controlplane.UserRow) []column {
 		{"password_hash", &u.PasswordHash},
 		{"admin", flag{&u.Admin}},
 		{"subject", &u.Subject},
+		{"tokens_from", instant{&u.TokensFrom}},
 		{"disabled_at", instant{&u.DisabledAt}},
 	}
 }

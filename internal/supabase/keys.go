@@ -150,7 +150,7 @@ func (k *keys) fly() {
 		text, err = set.marshal()
 	}
 	k.mu.Lock()
-	changed := false
+	changed, first := false, k.kept == ""
 	failing := k.err != nil
 	if k.err = err; err == nil {
 		changed = string(text) != k.kept
@@ -167,7 +167,9 @@ func (k *keys) fly() {
 		k.config.Log.Info("Supabase's keys are fetched again")
 	}
 	if changed {
-		k.config.Log.Info("Supabase's keys are others now", slog.Int("keys", len(set)))
+		if !first {
+			k.config.Log.Info("Supabase's keys are others now", slog.Int("keys", len(set)))
+		}
 		k.remember(text)
 	}
 }

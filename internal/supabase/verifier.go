@@ -45,6 +45,8 @@ type User struct {
 	// Email is in lower case; none: the user signs in by something else. Nobody
 	// but Supabase's settings says whether it was confirmed.
 	Email string
+	// IssuedAt is when the token was issued; zero: it does not say.
+	IssuedAt time.Time
 	// Until is when the token ends.
 	Until time.Time
 }
@@ -144,7 +146,11 @@ func (v *Verifier) verify(ctx context.Context, token string) (*User, error) {
 	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) { return v.key(ctx, t) })
 	switch {
 	case err == nil:
-		return &User{ID: claims.Subject, Email: claims.email, Until: claims.ExpiresAt.Add(leeway)}, nil
+		user := &User{ID: claims.Subject, Email: claims.email, Until: claims.ExpiresAt.Add(leeway)}
+		if claims.IssuedAt != nil {
+			user.IssuedAt = claims.IssuedAt.Time
+		}
+		return user, nil
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrUnknownKey):
 		return nil, err
 	case errors.Is(err, jwt.ErrTokenExpired) && !otherThanExpired(err):

@@ -1,6 +1,7 @@
 -- +goose Up
 
 ALTER TABLE users ADD COLUMN subject TEXT NOT NULL DEFAULT ''; -- id of the Supabase user; '': there is none
+ALTER TABLE users ADD COLUMN tokens_from BIGINT NOT NULL DEFAULT 0; -- those issued before count no more
 ALTER TABLE users ADD COLUMN disabled_at BIGINT NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX users_by_subject ON users (subject) WHERE subject <> '';
 
@@ -18,4 +19,5 @@ DROP TABLE supabase_keys;
 ALTER TABLE sessions DROP COLUMN supabase;
 DROP INDEX users_by_subject;
 ALTER TABLE users DROP COLUMN disabled_at;
+ALTER TABLE users DROP COLUMN tokens_from;
 ALTER TABLE users DROP COLUMN subject;

@@ -10,7 +10,7 @@ import (
 func testSubjects(t *testing.T, s *suite) {
 	u := &controlplane.UserRow{
 		User:         controlplane.User{ID: "u1", Email: "ada@example.com", Name: "Ada", Admin: true, CreatedAt: s.now},
-		PasswordHash: "$argon2id$", Subject: "s1", DisabledAt: s.now.Add(time.Hour),
+		PasswordHash: "$argon2id$", Subject: "s1", TokensFrom: s.now.Add(time.Minute), DisabledAt: s.now.Add(time.Hour),
 	}
 	s.update(func(tx controlplane.Tx) error { return tx.InsertUser(u) })
 	s.view(func(tx controlplane.Tx) error {

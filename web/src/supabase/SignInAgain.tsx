@@ -38,6 +38,8 @@ export function SignInAgain({ user, onSignedIn, onClose, onLeave }: SignInAgainP
     void queryClient.invalidateQueries()
     onSignedIn()
   }
+  // A dialog that opens without its fields has nothing to give the focus to.
+  if (auth.isPending) return null
   return (
     <Dialog
       title="Sign in again"

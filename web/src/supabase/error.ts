@@ -49,7 +49,17 @@ export function authError({ code, message, name, status }: AuthError): ApiError 
   if (name === 'AuthPKCECodeVerifierMissingError') {
     return new ApiError(410, 'This link was asked for in another browser.')
   }
-  // What is not a refusal by its status is no session: it has ended, or there is
-  // none.
-  return new ApiError(status && status >= 400 && status !== 403 ? status : 401, message)
+  if (name === 'AuthSessionMissingError' || ended.has(code ?? '')) {
+    return new ApiError(401, 'Your sign-in has ended.')
+  }
+  return new ApiError(status ?? 0, message)
 }
+
+const ended = new Set([
+  'bad_jwt',
+  'refresh_token_already_used',
+  'refresh_token_not_found',
+  'session_expired',
+  'session_not_found',
+  'user_not_found',
+])

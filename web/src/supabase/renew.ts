@@ -27,8 +27,9 @@ export async function renew(): Promise<boolean> {
 
 // oneTab does without where the browser has no locks, as over plain HTTP.
 function oneTab<T>(work: () => Promise<T>): Promise<T> {
-  if (!('locks' in navigator)) return work()
-  return navigator.locks.request('mini-vercel.renew', async () => work()) as Promise<T>
+  const locks = navigator.locks as LockManager | undefined | null
+  if (!locks) return work()
+  return locks.request('mini-vercel.renew', async () => work()) as Promise<T>
 }
 
 // leave signs out of Supabase in this browser. An outage keeps nobody in.

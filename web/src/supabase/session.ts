@@ -37,7 +37,8 @@ export async function enter(auth: Auth, options: { endOthers?: boolean } = {}): 
       ...options,
     })
   try {
-    const me = await begin(false).catch((error: unknown) => {
+    // What was issued before a new password does not count as from after it.
+    const me = await begin(options.endOthers ?? false).catch((error: unknown) => {
       // The control plane's clock or keys may be ahead of this browser's.
       if (isStatus(error, 401)) return begin(true)
       throw error
