@@ -95,7 +95,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 		_, err := tx.NextQueued(now, controlplane.QueueLimits{Total: 100, Project: 1})
 		return err
 	})
-	all("QueueLength", func(tx controlplane.Tx) error { _, err := tx.QueueLength(); return err })
+	all("Backlog", func(tx controlplane.Tx) error { _, err := tx.Backlog(); return err })
 	all("Running", func(tx controlplane.Tx) error { _, err := tx.Running(); return err })
 	all("RenewClaims", func(tx controlplane.Tx) error { return tx.RenewClaims("h", now) })
 	all("Heard", func(tx controlplane.Tx) error { _, err := tx.Heard(d, 1, 5, now); return err })
