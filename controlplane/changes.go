@@ -65,19 +65,27 @@ func (h *changeHub) send(user string, c Change) {
 	}
 }
 
-// close ends every watch, and those to come.
-func (h *changeHub) close() {
+// cut ends every watch: whoever watches must read everything anew.
+func (h *changeHub) cut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = true
 	for w := range h.watchers {
 		h.drop(w)
 	}
 }
 
+// close ends every watch, and those to come.
+func (h *changeHub) close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.cut()
+}
+
 // Changes tells of every change of the principal's projects and deployments.
-// The channel is closed when ctx ends, when the service stops, and when the
-// reader did not keep up: it must then read everything again.
+// The channel is closed when ctx ends, when the service stops, when the reader
+// did not keep up, and when changes on another control plane may have been
+// missed: it must then read everything again.
 func (s *Service) Changes(ctx context.Context, p Principal) (<-chan Change, error) {
 	if err := p.Allows(ScopeRead); err != nil {
 		return nil, err

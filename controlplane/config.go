@@ -87,10 +87,6 @@ type Config struct {
 	// which their deployment was created. Default: 30 days; negative: for ever.
 	LogRetention time.Duration
 
-	// DrainTime is how long Stop lets builders end by themselves before it
-	// kills them. Default: 2 s.
-	DrainTime time.Duration
-
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -110,7 +106,6 @@ func (c Config) withDefaults() Config {
 	set(&c.KeepDeployments, 20)
 	set(&c.FailedRetention, 30*24*time.Hour)
 	set(&c.LogRetention, 30*24*time.Hour)
-	set(&c.DrainTime, 2*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -42,7 +42,7 @@ func (s *Service) startDetection(ctx context.Context, a Attempt, claim string) (
 	// The drain ends every builder that was started before it.
 	s.dispatch.RLock()
 	defer s.dispatch.RUnlock()
-	if s.isStopping() {
+	if s.drained {
 		return "", errStopping
 	}
 	if handle, err = s.runner.Start(ctx, Builder{Attempt: a.ID(), URL: s.config.PublicURL, Claim: claim}); err != nil {
@@ -98,7 +98,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // awaitDetection waits until the row says what was found.
 func (s *Service) awaitDetection(ctx context.Context, id string, watch *lineWatcher) (*site.Detection, error) {
-	ticker := time.NewTicker(time.Second) // another control plane may have taken the result in
+	ticker := time.NewTicker(time.Second) // where word of another control plane is missed
 	defer ticker.Stop()
 	for {
 		var row *DetectionRow
@@ -154,7 +154,7 @@ func (s *Service) handleDetection(ctx context.Context, a Attempt, events []site.
 
 // endDetection keeps the result or the reason; over: it had ended before.
 func (s *Service) endDetection(ctx context.Context, id, result, reason string) (over bool, err error) {
-	err = s.store.Update(ctx, func(tx Tx) error {
+	err = s.update(ctx, func(tx Tx, n *notes) error {
 		row, err := tx.Detection(id)
 		if err != nil {
 			return err
@@ -162,9 +162,9 @@ func (s *Service) endDetection(ctx context.Context, id, result, reason string) (
 		row.Ended, row.Result, row.Reason = true, result, reason
 		saved, err := tx.SaveDetection(row)
 		over = !saved
+		n.detections = append(n.detections, id)
 		return err
 	})
-	s.lines.changed(id)
 	return over, err
 }
 

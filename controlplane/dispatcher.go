@@ -11,7 +11,6 @@ import (
 
 const (
 	claimLease  = 12 * time.Second // how long a build is claimed by its control plane
-	renewEvery  = 3 * time.Second
 	startTime   = 60 * time.Second // for the runner to start a builder
 	requeueWait = 3 * time.Second  // after a start that failed, times the attempts there were
 
@@ -19,45 +18,18 @@ const (
 	mostRoomWait  = time.Minute
 )
 
-// runDispatcher starts builders for what is queued and looks after them.
+// runDispatcher starts builders for what is queued.
 func (s *Service) runDispatcher(ctx context.Context) {
-	s.spawn(func() { s.runExits(ctx) })
-	c := &claims{s: s}
-	s.spawn(func() { s.loop(ctx, "claims", nil, time.Second, claimLease, c.renew) })
-	s.loop(ctx, "dispatcher", s.wakeDispatcher, time.Second, 5*time.Minute, s.dispatchOnce)
-}
-
-// dispatchOnce starts what may start, and looks after what runs.
-func (s *Service) dispatchOnce(ctx context.Context) (more bool, err error) {
-	if err := s.startQueued(ctx); err != nil {
-		return false, err
-	}
-	return false, s.watchBuilds(ctx)
-}
-
-// claims keeps what is claimed, however long a look at builders takes.
-type claims struct {
-	s         *Service
-	renewedAt time.Time
-}
-
-func (c *claims) renew(ctx context.Context) (more bool, err error) {
-	now := c.s.now()
-	if now.Sub(c.renewedAt) < renewEvery {
-		return false, nil
-	}
-	if err := c.s.store.Update(ctx, func(tx Tx) error { return tx.RenewClaims(c.s.holder, now.Add(claimLease)) }); err != nil {
-		return false, fmt.Errorf("renew claims: %w", err)
-	}
-	c.renewedAt = now
-	return false, nil
+	s.loop(ctx, "dispatcher", s.wakeDispatcher, time.Second, 5*time.Minute, func(ctx context.Context) (bool, error) {
+		return false, s.startQueued(ctx)
+	})
 }
 
 // startQueued claims queued deployments and has a builder started for each,
 // until the limits are reached or the queue is empty. A start may take its time:
 // it holds up no other.
 func (s *Service) startQueued(ctx context.Context) error {
-	for ctx.Err() == nil && !s.isStopping() {
+	for ctx.Err() == nil && s.leaving.Err() == nil {
 		d, claim, err := s.claimNext(ctx)
 		if err != nil || d == nil {
 			return err
@@ -69,38 +41,80 @@ func (s *Service) startQueued(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) isStopping() bool {
-	select {
-	case <-s.stopped:
-		return true
-	default:
-		return false
+// queueLimits are those of this control plane: a local runner's of this machine
+// alone, a cluster's of all control planes together.
+func (s *Service) queueLimits() QueueLimits {
+	limits := QueueLimits{Total: s.config.MaxBuilds, Project: s.config.MaxProjectBuilds}
+	if !s.runner.Survives() {
+		limits.Holder = s.holder
 	}
+	return limits
 }
 
-// claimNext takes the oldest deployment that may start out of the queue; nil
-// where there is none.
+// claimNext takes the deployment whose turn it is out of the queue; nil where
+// there is none. Whose turn it is is read on its own, as that may be many rows:
+// what is claimed then must hold the limits, not the order.
 func (s *Service) claimNext(ctx context.Context) (d *DeploymentRow, claim string, err error) {
+	limits := s.queueLimits()
+	for ctx.Err() == nil {
+		var next *DeploymentRow
+		err := s.store.View(ctx, func(tx Tx) (err error) {
+			next, err = tx.NextQueued(s.now(), limits)
+			return err
+		})
+		if err == nil && next == nil {
+			return nil, "", nil
+		}
+		if err == nil {
+			d, claim, err = s.claim(ctx, next.ID, limits)
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("claim a deployment: %w", err)
+		}
+		if d != nil {
+			return d, claim, nil
+		}
+	}
+	return nil, "", ctx.Err()
+}
+
+// claim takes one deployment out of the queue; nil where another control plane
+// was faster, or the limits are reached by now.
+func (s *Service) claim(ctx context.Context, id string, limits QueueLimits) (d *DeploymentRow, claim string, err error) {
 	err = s.update(ctx, func(tx Tx, n *notes) error {
-		now := s.now()
-		d, err = tx.NextQueued(now, QueueLimits{Total: s.config.MaxBuilds, Project: s.config.MaxProjectBuilds})
-		if err != nil || d == nil {
+		d = nil
+		row, err := tx.Deployment(id)
+		if CodeOf(err) == CodeNotFound {
+			return nil // removed
+		}
+		if err != nil || row.Status != StatusQueued {
 			return err
 		}
-		err = transit(tx, now, d, move{to: StatusInProgress, edit: func(d *DeploymentRow) {
+		if limits.Holder == "" { // else nobody else adds to them
+			all, err := tx.Builds("", "")
+			if err != nil || all >= limits.Total {
+				return err
+			}
+		}
+		own, err := tx.Builds(row.ProjectID, "")
+		if err != nil || own >= limits.Project {
+			return err
+		}
+		now := s.now()
+		err = transit(tx, now, row, move{to: StatusInProgress, edit: func(d *DeploymentRow) {
 			d.ClaimedBy, d.ClaimUntil = s.holder, now.Add(claimLease)
 		}})
 		if err != nil {
 			return err
 		}
-		n.deployments = append(n.deployments, d)
-		claim, err = s.newClaim(tx, d.attempt())
-		return err
+		n.deployments = append(n.deployments, row)
+		if claim, err = s.newClaim(tx, row.attempt()); err != nil {
+			return err
+		}
+		d = row
+		return nil
 	})
-	if err != nil {
-		return nil, "", fmt.Errorf("claim a deployment: %w", err)
-	}
-	return d, claim, nil
+	return d, claim, err
 }
 
 // startBuilder has the runner start a builder for a claimed attempt. Where that
@@ -109,20 +123,14 @@ func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim stri
 	a := d.attempt()
 	s.dispatch.RLock() // the drain ends every builder that was started before it
 	defer s.dispatch.RUnlock()
-	if s.isStopping() {
+	if s.drained {
 		s.takeBack(ctx, a, fault{why: whyStopped})
 		return
 	}
 	ctx = context.WithoutCancel(ctx) // of the round that claimed it
 	within, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	go func() {
-		select {
-		case <-s.stopped:
-			cancel()
-		case <-within.Done():
-		}
-	}()
+	defer context.AfterFunc(s.leaving, cancel)()
 	handle, err := s.runner.Start(within, Builder{Attempt: a.ID(), URL: s.config.PublicURL, Claim: claim})
 	switch {
 	case errors.Is(err, ErrNoRoom):

@@ -600,14 +600,14 @@ func TestTwoControlPlanesShareTheLooks(t *testing.T) {
 	p.clock.Advance(time.Minute)
 	held := false
 	err := p.store.Update(t.Context(), func(tx controlplane.Tx) (err error) {
-		held, err = tx.TakeLease("domains", "another", p.clock.Now(), p.clock.Now().Add(2*time.Minute))
+		held, err = tx.TakeLease("domains", "another", p.clock.Now(), p.clock.Now().Add(10*time.Second))
 		return err
 	})
 	if err != nil || !held {
 		t.Fatal(held, err)
 	}
 	before, _ := p.dns.Asked()
-	p.round(time.Minute)
+	p.round(5 * time.Second)
 	if after, _ := p.dns.Asked(); after != before {
 		t.Error("another has the lease, and DNS is asked all the same")
 	}

@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	domainsLease     = "domains"
-	domainsEvery     = 5 * time.Second
-	domainsLeaseTime = 2 * time.Minute // longer than any round
-	domainsBatch     = 50              // looks of a round
-	domainsAtOnce    = 8
+	domainsLease  = "domains"
+	domainsEvery  = 5 * time.Second
+	domainsTime   = 2 * time.Minute // for one round
+	domainsBatch  = 50              // looks of a round
+	domainsAtOnce = 8
 )
 
 // runDomains looks again at domains whose time has come.
 func (s *Service) runDomains(ctx context.Context) {
-	s.loop(ctx, "domains", nil, domainsEvery, domainsLeaseTime-10*time.Second, s.checkDomainsOnce)
+	s.loop(ctx, "domains", nil, domainsEvery, domainsTime, s.under(domainsLease, s.checkDomainsOnce))
 }
 
 // checkDomainsOnce does one round, on one control plane at a time: at most ten
@@ -30,15 +30,6 @@ func (s *Service) checkDomainsOnce(ctx context.Context) (more bool, err error) {
 		return err
 	})
 	if err != nil || len(due) == 0 {
-		return false, err
-	}
-	held := false
-	err = s.store.Update(ctx, func(tx Tx) (err error) {
-		now := s.now()
-		held, err = tx.TakeLease(domainsLease, s.holder, now, now.Add(domainsLeaseTime))
-		return err
-	})
-	if err != nil || !held {
 		return false, err
 	}
 	errs := make([]error, len(due))

@@ -34,6 +34,18 @@ func (s *Service) ExpireOne(ctx context.Context, d *DeploymentRow) error {
 
 // CheckDomainsOnce does one round of looks at domains, as in the background.
 func (s *Service) CheckDomainsOnce(ctx context.Context) error {
-	_, err := s.checkDomainsOnce(ctx)
+	_, err := s.under(domainsLease, s.checkDomainsOnce)(ctx)
 	return err
 }
+
+// Under does work while a lease is held, as work in the background is done.
+func (s *Service) Under(ctx context.Context, lease string, work func(context.Context) error) error {
+	_, err := s.under(lease, func(ctx context.Context) (bool, error) { return false, work(ctx) })(ctx)
+	return err
+}
+
+// DispatchOnce starts what may start.
+func (s *Service) DispatchOnce(ctx context.Context) error { return s.startQueued(ctx) }
+
+// Leaving reports whether a drain has begun.
+func (s *Service) Leaving() bool { return s.leaving.Err() != nil }

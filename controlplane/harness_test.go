@@ -75,7 +75,7 @@ func newPlane(t testing.TB, options ...option) *plane {
 	p := &plane{t: t, dir: t.TempDir(), clock: newClock(), me: controlplane.Principal{UserID: "me", Scope: controlplane.ScopeAdmin}}
 	p.config = controlplane.Config{
 		BaseDomain: "example.test", PublicURL: "http://127.0.0.1:1", MasterKey: bytes.Repeat([]byte{7}, 32), Now: p.clock.Now,
-		MaxBuilds: 2, Exclusive: true, AllowLocalGit: true, DrainTime: 10 * time.Millisecond,
+		MaxBuilds: 2, Exclusive: true, AllowLocalGit: true,
 	}
 	raw, err := blob.OpenDir(filepath.Join(p.dir, "bucket"), blob.DirOptions{SigningKey: bytes.Repeat([]byte{9}, 32), Now: p.clock.Now})
 	if err != nil {
@@ -125,7 +125,7 @@ func (p *plane) open() {
 // openStore opens the database: a file, or with TEST_STORE=postgres a database of
 // the plane's own at a PostgreSQL server.
 func (p *plane) openStore(ctx context.Context) (*store.Store, error) {
-	if os.Getenv("TEST_STORE") != "postgres" {
+	if os.Getenv("TEST_STORE") != "postgres" && p.database == "" {
 		return store.Open(ctx, filepath.Join(p.dir, "control.db"))
 	}
 	if p.database == "" {

@@ -18,7 +18,7 @@ var errStopping = Errorf(CodeUnavailable, "The control plane is stopping: try ag
 func (s *Service) Start(ctx context.Context) error {
 	s.started = s.now()
 	if s.config.Exclusive {
-		if err := s.takeOver(ctx); err != nil {
+		if err := s.dropAll(ctx); err != nil {
 			return fmt.Errorf("start: %w", err)
 		}
 	}
@@ -30,18 +30,41 @@ func (s *Service) Start(ctx context.Context) error {
 	s.cancel = cancel
 	s.mu.Unlock()
 	s.spawn(func() { s.stream.Run(work) })
+	if err := s.startFeed(ctx, work); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	s.spawn(func() { s.runLeases(work) })
 	s.spawn(func() { s.runPublisher(work) })
 	s.spawn(func() { s.runDispatcher(work) })
+	s.spawn(func() { s.runWatcher(work) })
+	s.spawn(func() { s.runExits(work) })
 	s.spawn(func() { s.runSweeper(work) })
 	s.spawn(func() { s.runDomains(work) })
 	return nil
 }
 
-// takeOver drops the leases of control planes that can't run any more.
-func (s *Service) takeOver(ctx context.Context) error {
-	return s.store.Update(ctx, func(tx Tx) error {
-		return errors.Join(tx.DropLease(publisherLease, ""), tx.DropLease(sweeperLease, ""), tx.DropLease(domainsLease, ""))
-	})
+// drainEvery is how often a drain looks whether its builders have ended.
+const drainEvery = 50 * time.Millisecond
+
+// Drain starts no build any more, and returns when those of this machine have
+// ended by themselves. Where ctx ends before, they go back into the queue and
+// their builders are ended. Everything else goes on until Stop.
+func (s *Service) Drain(ctx context.Context) error {
+	s.leave()
+	s.dispatch.Lock() // what is being started is one of the builders then
+	s.dispatch.Unlock()
+	ticker := time.NewTicker(drainEvery)
+	defer ticker.Stop()
+	for waits := true; waits && !s.runner.Survives() && len(s.builders.all()) > 0; {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			waits = false
+		}
+	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	return s.drain(within)
 }
 
 // Stop takes builds that are in progress back into the queue, ends their
@@ -56,6 +79,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.stopping = true
 	cancel := s.cancel
 	s.mu.Unlock()
+	s.leave()
 	close(s.stopped)
 	s.changes.close()
 	err := s.drain(ctx)
@@ -75,21 +99,33 @@ func (s *Service) Stop(ctx context.Context) error {
 	return err
 }
 
-// giveBack publishes what is left and drops the leases, so that the next one
-// need not wait for them to end.
+// giveBack publishes what is left, and gives back leases and the builders that
+// live on, so that the next one need not wait for them to end.
 func (s *Service) giveBack(ctx context.Context) error {
-	p := &publisher{s: s}
 	s.adopting.Lock()
 	more := s.adopted // else there was no time to look at the bucket
 	s.adopting.Unlock()
-	for more {
-		var err error
-		if more, err = p.publishOnce(ctx); err != nil {
-			return fmt.Errorf("stop: %w", err)
-		}
+	var err error
+	publish := s.under(publisherLease, (&publisher{s: s}).publishOnce)
+	for more && err == nil {
+		more, err = publish(ctx)
 	}
-	return s.store.Update(ctx, func(tx Tx) error {
-		return errors.Join(tx.DropLease(publisherLease, s.holder), tx.DropLease(sweeperLease, s.holder), tx.DropLease(domainsLease, s.holder))
+	errs := []error{err}
+	for _, name := range leaseNames {
+		errs = append(errs, s.dropLease(ctx, name))
+	}
+	errs = append(errs, s.giveBackClaims(ctx))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	return nil
+}
+
+// giveBackClaims lets another control plane look after what is still built.
+func (s *Service) giveBackClaims(ctx context.Context) error {
+	return s.update(ctx, func(tx Tx, n *notes) error {
+		n.queued = true // for the others: there is room elsewhere
+		return tx.RenewClaims(s.holder, s.now())
 	})
 }
 
@@ -149,7 +185,7 @@ func inTime(ctx context.Context, longest time.Duration, work func(context.Contex
 
 func (s *Service) runPublisher(ctx context.Context) {
 	p := &publisher{s: s}
-	s.loop(ctx, "publisher", s.wakePublisher, time.Second, time.Minute, p.publishOnce)
+	s.loop(ctx, "publisher", s.wakePublisher, time.Second, time.Minute, s.under(publisherLease, p.publishOnce))
 }
 
 // Ready says of each part that the service depends on whether it answers; nil

@@ -43,3 +43,14 @@ func (h *lineHub) changed(deployment string) {
 		wake(w.bell)
 	}
 }
+
+// allChanged rings for everyone.
+func (h *lineHub) allChanged() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, watchers := range h.watchers {
+		for w := range watchers {
+			wake(w.bell)
+		}
+	}
+}

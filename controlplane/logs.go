@@ -215,12 +215,12 @@ func (f *follower) look(ctx context.Context) (bool, error) {
 	case !f.stored:
 		// The tail brings everything; it is enough to know.
 		_, err := f.page(ctx, 1)
-		return !alone, err
+		return false, err
 	case !alone && !f.s.stream.Everywhere():
 		_, err := f.history(ctx)
 		return true, err
 	}
-	return !alone, nil
+	return false, nil // a bell rings, whichever control plane changes it
 }
 
 // catchUp sends all that was published before, and reports whether it could.

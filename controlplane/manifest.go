@@ -3,6 +3,7 @@ package controlplane
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,7 +69,8 @@ func (s *Service) PutManifest(ctx context.Context, a Actor, id string, encoded [
 }
 
 // keepManifest writes the manifest to the bucket. The project's lock keeps a
-// late call from overwriting what was published meanwhile.
+// late call from overwriting what was published meanwhile; so does the condition
+// of the write, where the lock was lost with the connection to the database.
 func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.Manifest, encoded []byte, warnings []Warning) (err error) {
 	t, err := s.uploading(ctx, a, id)
 	if err != nil {
@@ -85,18 +87,21 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 	}
 	key := site.ManifestKey(t.p.ID, id)
 	s.manifests.drop(key)
-	if _, err := s.bucket.Put(ctx, key, bytes.NewReader(encoded), int64(len(encoded)), blob.PutOptions{}); err != nil {
+	err = s.putManifest(ctx, key, encoded, func() error { _, err := s.uploading(ctx, a, id); return err })
+	if err != nil {
 		s.manifests.drop(key) // it may have been written all the same
-		return fmt.Errorf("write manifest of deployment %s: %w", id, err)
+		return err
 	}
-	s.manifests.put(key, m)
+	hash := site.HashOf(encoded)
+	s.manifests.put(key, encodedManifest{m, hash})
 	s.uploads.drop(id)
 	return s.update(ctx, func(tx Tx, n *notes) error {
 		if t, err = s.target(tx, a, id); err != nil {
 			return err
 		}
 		now := s.now()
-		t.d.HasManifest, t.d.HeardAt, t.d.UpdatedAt = true, now, now
+		t.d.HasManifest, t.d.ManifestHash, t.d.HeardAt, t.d.UpdatedAt = true, hash.String(), now, now
+		n.manifests = append(n.manifests, key)
 		t.d.Files, t.d.Bytes = m.Len(), m.TotalSize()
 		t.d.Warnings = warnings
 		ok, err := tx.SaveDeployment(t.d, StatusInProgress, t.d.Attempt)
@@ -105,6 +110,33 @@ func (s *Service) keepManifest(ctx context.Context, a Actor, id string, m *site.
 		}
 		return err
 	})
+}
+
+// putManifest writes a manifest where none is, or over the one that stands there
+// if that may still be replaced then.
+func (s *Service) putManifest(ctx context.Context, key string, encoded []byte, mayReplace func() error) error {
+	put := func(o blob.PutOptions) error {
+		_, err := s.bucket.Put(ctx, key, bytes.NewReader(encoded), int64(len(encoded)), o)
+		return err
+	}
+	err := put(blob.PutOptions{IfNoneMatch: true})
+	if errors.Is(err, blob.ErrPrecondition) {
+		var before blob.Info
+		if before, err = s.bucket.Stat(ctx, key); err != nil {
+			return fmt.Errorf("look at manifest %s: %w", key, err)
+		}
+		if err := mayReplace(); err != nil {
+			return err
+		}
+		err = put(blob.PutOptions{IfMatch: before.ETag})
+	}
+	if errors.Is(err, blob.ErrPrecondition) {
+		return Errorf(CodeConflict, "Another manifest was handed in at the same time: hand yours in again.")
+	}
+	if err != nil {
+		return fmt.Errorf("write manifest %s: %w", key, err)
+	}
+	return nil
 }
 
 // checkManifest applies the limits of a deployment and names what is over them.

@@ -28,9 +28,14 @@ type metrics struct {
 	freedObjects *prometheus.CounterVec
 	freedBytes   *prometheus.CounterVec
 
-	lines     prometheus.Counter
-	cut       prometheus.Counter
-	edges     *prometheus.CounterVec
+	lines prometheus.Counter
+	cut   prometheus.Counter
+	edges *prometheus.CounterVec
+
+	leasesTaken *prometheus.CounterVec
+	leasesLost  *prometheus.CounterVec
+	takenOver   *prometheus.CounterVec
+
 	collected []prometheus.Collector
 }
 
@@ -81,6 +86,15 @@ func newMetrics(s *Service) *metrics {
 		edges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "edge_questions_total", Help: "Times that an edge was asked what it has cached, by result: answered or failed.",
 		}, []string{"result"}),
+		leasesTaken: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "leases_taken_total", Help: "Leases that this control plane came to hold: it acts for all of them since.",
+		}, []string{"lease"}),
+		leasesLost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "leases_lost_total", Help: "Leases that this control plane could not renew in time.",
+		}, []string{"lease"}),
+		takenOver: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "builds_taken_over_total", Help: "Builds of another control plane that this one took over, by what became of them: kept or queued.",
+		}, []string{"result"}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, f)
@@ -88,6 +102,7 @@ func newMetrics(s *Service) *metrics {
 	m.collected = []prometheus.Collector{
 		m.ended, m.phases, m.live, m.waited, m.started, m.lost, m.written, m.failures, m.lines, m.cut, m.domainChecks, m.certificateChecks, m.lookups, m.edges,
 		m.expired, m.freedObjects, m.freedBytes,
+		m.leasesTaken, m.leasesLost, m.takenOver,
 		gauge("builders", "Builders that this control plane looks after.", func() float64 { return float64(len(s.builders.all())) }),
 		newBacklogMetrics(s),
 	}

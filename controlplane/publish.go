@@ -58,7 +58,7 @@ func (s *Service) makeReady(ctx context.Context, a Actor, t uploadTarget) (err e
 	if !t.d.HasManifest {
 		return Errorf(CodeConflict, "Hand in the manifest first.")
 	}
-	m, err := s.manifest(ctx, t.p.ID, id)
+	m, err := s.handedIn(ctx, t.d)
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,12 @@ func (s *Service) makeReady(ctx context.Context, a Actor, t uploadTarget) (err e
 		return fmt.Errorf("publish deployment %s: %w", id, err)
 	}
 	err = s.update(ctx, func(tx Tx, n *notes) error {
+		hash := t.d.ManifestHash
 		if t, err = s.target(tx, a, id); err != nil || t.d.Status == StatusReady {
 			return err
+		}
+		if t.d.ManifestHash != hash { // the lock was lost with the database
+			return Errorf(CodeConflict, "Another manifest was handed in meanwhile: publish again.")
 		}
 		return s.setReady(tx, n, t.p, t.d, m)
 	})

@@ -19,10 +19,9 @@ import (
 
 const (
 	publisherLease   = "publisher"
-	publisherTime    = 15 * time.Second // how long the lease lasts
-	publishBatch     = 500              // hosts and projects of one round
-	publishWriters   = 8                // writes at once
-	publishConflicts = 10               // how often a write is begun anew
+	publishBatch     = 500 // hosts and projects of one round
+	publishWriters   = 8   // writes at once
+	publishConflicts = 10  // how often a write is begun anew
 )
 
 // publisher writes what is marked dirty to the bucket: routes and project
@@ -30,16 +29,13 @@ const (
 // whatever was not noted as published is written again, and a record that
 // stands there already is left as it is.
 type publisher struct {
-	s         *Service
-	heldUntil time.Time
-	headAt    time.Time // of the last write of head
+	s      *Service
+	headAt time.Time // of the last write of head
 }
 
-// publishOnce publishes one round and reports whether there is more to do.
+// publishOnce publishes one round and reports whether there is more to do. One
+// control plane at a time calls it, or nearly so.
 func (p *publisher) publishOnce(ctx context.Context) (more bool, err error) {
-	if held, err := p.hold(ctx); err != nil || !held {
-		return false, err
-	}
 	if err := p.s.adoptBucket(ctx); err != nil {
 		return false, err
 	}
@@ -157,23 +153,6 @@ func withoutEarlier(tx Tx, hosts []*HostRow, projects []*ProjectRow) ([]*HostRow
 	return out, nil
 }
 
-// hold takes the publisher's lease or prolongs it.
-func (p *publisher) hold(ctx context.Context) (held bool, err error) {
-	now := p.s.now()
-	if now.Add(publisherTime / 2).Before(p.heldUntil) {
-		return true, nil
-	}
-	until := now.Add(publisherTime)
-	err = p.s.store.Update(ctx, func(tx Tx) (err error) {
-		held, err = tx.TakeLease(publisherLease, p.s.holder, now, until)
-		return err
-	})
-	if err == nil && held {
-		p.heldUntil = until
-	}
-	return held, err
-}
-
 // waitForHead waits until head may be written again.
 func (p *publisher) waitForHead(ctx context.Context) error {
 	// A clock that went back is no reason to wait for longer.
@@ -200,9 +179,7 @@ func (p *publisher) note(ctx context.Context, hosts []*HostRow, projects []*Proj
 			}
 		}
 		for _, row := range projects {
-			if row.State == projectDeleted {
-				n.then = append(n.then, func() { wake(p.s.wakeSweeper) }) // its files can go now
-			}
+			n.sweep = n.sweep || row.State == projectDeleted // its files can go now
 			if err := tx.ProjectPublished(row.ID, row.Generation); err != nil {
 				return fmt.Errorf("note that project %s is published: %w", row.ID, err)
 			}

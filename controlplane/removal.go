@@ -138,6 +138,7 @@ func (s *Service) DeleteProject(ctx context.Context, p Principal, id string) err
 			if err := transit(tx, now, d, move{to: StatusCanceled, reason: "The project was deleted."}); err != nil {
 				return err
 			}
+			n.deployments = append(n.deployments, d)
 		}
 		hosts, err := tx.HostsOfProject(project.ID)
 		if err != nil {

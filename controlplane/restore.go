@@ -128,9 +128,9 @@ func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill fu
 // uses. What a first start leaves behind is removed.
 func (s *Service) clearEmpty(tx Tx) error {
 	if !s.config.Exclusive {
-		held, err := tx.TakeLease(publisherLease, s.holder, s.now(), s.now().Add(publisherTime))
+		held, err := tx.TakeLease(publisherLease, s.holder, s.now(), s.now().Add(leaseTime))
 		if err != nil || !held {
-			return or(err, Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again %d seconds later.", publisherTime/time.Second))
+			return or(err, Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again %d seconds later.", leaseTime/time.Second))
 		}
 	}
 	for _, table := range tx.Tables() {

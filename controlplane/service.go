@@ -33,6 +33,7 @@ type Service struct {
 	lines     *lineHub
 	meters    *logMeters
 	builders  *builderSet
+	leases    *leases
 	dns       *dnslookup.Resolver
 	checking  chan struct{} // holds one element for each look at a domain
 	decoding  chan struct{} // holds one element for each manifest that is taken in
@@ -40,12 +41,16 @@ type Service struct {
 	wakeDispatcher chan struct{}
 	wakePublisher  chan struct{}
 	wakeSweeper    chan struct{}
+	wakeWatcher    chan struct{}
 
+	leaving  context.Context // ended when Drain begins: no build starts any more
+	leave    context.CancelFunc
 	stopped  chan struct{} // closed when Stop begins
 	mu       sync.Mutex    // guards stopping, and running against being waited for
 	stopping bool
 	running  sync.WaitGroup
-	dispatch sync.RWMutex       // held for reading while a builder is started
+	dispatch sync.RWMutex       // held for reading while a builder is started; guards drained
+	drained  bool               // no builder at all is started any more
 	cancel   context.CancelFunc // ends the work in the background
 	started  time.Time          // or woken up, where the machine slept: then of the dispatcher alone
 	sleep    sleepWatch
@@ -79,14 +84,17 @@ func New(config Config, store Store, logs LogStore, stream Stream, bucket blob.S
 		lines:     newLineHub(),
 		meters:    newLogMeters(),
 		builders:  newBuilderSet(),
+		leases:    newLeases(),
 		checking:  make(chan struct{}, checksAtOnce),
 		decoding:  make(chan struct{}, 4),
 
 		wakeDispatcher: make(chan struct{}, 1),
 		wakePublisher:  make(chan struct{}, 1),
 		wakeSweeper:    make(chan struct{}, 1),
+		wakeWatcher:    make(chan struct{}, 1),
 		stopped:        make(chan struct{}),
 	}
+	s.leaving, s.leave = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
 	s.dns = dnslookup.New(s.config.DNSResolver, s.metrics.observeLookup)
 	return s

@@ -30,11 +30,20 @@ type Store interface {
 	// only while the lock is held.
 	LockProject(ctx context.Context, project string) (locked context.Context, unlock func(), err error)
 
+	// Listen passes on what Updates notify of, on any control plane, in the
+	// order in which they were committed, until ctx ends. It calls gap once
+	// nothing is missed from then on, and again wherever something may have
+	// been. Neither function may wait for anything.
+	Listen(ctx context.Context, heard func(note string), gap func())
+
 	// Ping fails where the database does not answer.
 	Ping(ctx context.Context) error
 
 	Close() error
 }
+
+// MaxNote is how many bytes one note has at most (PostgreSQL takes 7,999).
+const MaxNote = 7900
 
 // Tx is an open transaction. Rows that it reads in an Update stay as they are
 // until it ends. What does not exist is an [Error] of [CodeNotFound].
@@ -111,8 +120,14 @@ type DeploymentRows interface {
 	ActiveDeployments(project string) ([]*DeploymentRow, error)
 	// AllDeployments names the logs of all rows of a project, removed ones too.
 	AllDeployments(project string) ([]LogRef, error)
-	// NextQueued returns the oldest deployment that may start now, or nil.
+	// NextQueued returns the deployment that is to start next, or nil where none
+	// may start now. It is fair: whose owner, and whose project, has fewer builds
+	// running comes first, then whose owner and project have waited longest since
+	// they last had a build started, then what was created first.
 	NextQueued(now time.Time, limits QueueLimits) (*DeploymentRow, error)
+	// Builds counts builds that are in progress: a project's, or those that one
+	// control plane has claimed, or all.
+	Builds(project, holder string) (int, error)
 	// Backlog is what waits to be done.
 	Backlog() (Backlog, error)
 	// Running lists all builds that are in progress.
@@ -154,16 +169,17 @@ type DeploymentRow struct {
 	ArchiveSize    int64
 	ArchiveKey     string // in the bucket
 
-	Unstarted   int       // attempts whose builder never ran, for want of room
-	NotBefore   time.Time // the dispatcher leaves it until then
-	ClaimedBy   string    // the control plane that looks after it
-	ClaimUntil  time.Time
-	Handle      string // of its builder
-	HeardAt     time.Time
-	PhaseAt     time.Time
-	LastSeq     int64 // of the last event of this attempt
-	HasManifest bool  // of this attempt
-	RemovedAt   time.Time
+	Unstarted    int       // attempts whose builder never ran, for want of room
+	NotBefore    time.Time // the dispatcher leaves it until then
+	ClaimedBy    string    // the control plane that looks after it
+	ClaimUntil   time.Time
+	Handle       string // of its builder
+	HeardAt      time.Time
+	PhaseAt      time.Time
+	LastSeq      int64  // of the last event of this attempt
+	HasManifest  bool   // of this attempt
+	ManifestHash string // sha256 of its encoding, in hex; none: a version before this one took it
+	RemovedAt    time.Time
 }
 
 // DeploymentQuery chooses deployments for a list.
@@ -174,9 +190,11 @@ type DeploymentQuery struct {
 	Limit  int
 }
 
-// QueueLimits say how many builds run at once.
+// QueueLimits say how many builds run at once: of all, or of those that one
+// control plane has claimed where Holder names one; and of each project.
 type QueueLimits struct {
 	Total, Project int
+	Holder         string
 }
 
 // ExpiryQuery chooses deployments that may go: those that were created before a
@@ -275,6 +293,10 @@ type DomainRow struct {
 
 // WorkRows are what control planes share their work by.
 type WorkRows interface {
+	// Notify tells everyone who listens, of any control plane, once the
+	// transaction is committed. A note has at most MaxNote bytes.
+	Notify(note string) error
+
 	// Next draws n numbers from a counter and returns the last. They are never
 	// drawn again, also where the transaction is not committed.
 	Next(counter string, n int) (int64, error)

@@ -12,25 +12,15 @@ import (
 const (
 	sweeperLease = "sweeper"
 	sweepEvery   = time.Minute
-	sweepLease   = 90 * time.Minute // longer than any round
-	sweepBatch   = 100              // of each kind, a round
+	sweepBatch   = 100 // of each kind, a round
 )
 
 // runSweeper ends what was left alone and frees what is no longer needed.
 func (s *Service) runSweeper(ctx context.Context) {
-	s.loop(ctx, "sweeper", s.wakeSweeper, sweepEvery, time.Hour, s.sweepOnce)
+	s.loop(ctx, "sweeper", s.wakeSweeper, sweepEvery, time.Hour, s.under(sweeperLease, s.sweepOnce))
 }
 
 func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
-	held := false
-	err = s.store.Update(ctx, func(tx Tx) (err error) {
-		now := s.now()
-		held, err = tx.TakeLease(sweeperLease, s.holder, now, now.Add(sweepLease))
-		return err
-	})
-	if err != nil || !held {
-		return false, err
-	}
 	var errs []error
 	for _, step := range []func(context.Context) error{s.endLostBuilders, s.endStaleUploads, s.dropOldWork, s.prunePrevious, s.freeInBackground, s.expireLogs} {
 		errs = append(errs, step(ctx))

@@ -39,12 +39,12 @@ func transit(tx Tx, now time.Time, d *DeploymentRow, m move) error {
 	case StatusInProgress:
 		d.Attempt++
 		d.StartedAt, d.HeardAt, d.PhaseAt = &now, now, now
-		d.Phase, d.Phases, d.LastSeq, d.HasManifest, d.Reason = "", nil, 0, false, ""
+		d.Phase, d.Phases, d.LastSeq, d.HasManifest, d.ManifestHash, d.Reason = "", nil, 0, false, "", ""
 	case StatusQueued:
 		if !m.platformFault || attempt-d.Unstarted >= MaxAttempts {
 			return Errorf(CodeConflict, "The deployment can't be taken back into the queue.")
 		}
-		d.Phase, d.Phases, d.HasManifest, d.ClaimedBy, d.ClaimUntil, d.Handle = "", nil, false, "", time.Time{}, ""
+		d.Phase, d.Phases, d.HasManifest, d.ManifestHash, d.ClaimedBy, d.ClaimUntil, d.Handle = "", nil, false, "", "", time.Time{}, ""
 	default:
 		endPhase(d, now)
 		d.EndedAt, d.ClaimedBy, d.ClaimUntil, d.Handle = &now, "", time.Time{}, ""

@@ -34,10 +34,17 @@ type blobRef struct {
 // the bucket is listed once, not for every page of URLs.
 type uploadSession struct {
 	mu      sync.Mutex
-	attempt int
+	of      uploadOf
 	known   bool      // what follows was read from the bucket
 	missing []blobRef // by hash
 	next    int       // up to where URLs were handed out
+}
+
+// uploadOf is what a session is for: with a new manifest, which any control plane
+// may have taken, other blobs are missing.
+type uploadOf struct {
+	attempt  int
+	manifest string // its hash
 }
 
 // uploadSessions holds the sessions of the uploads that go on. One that was
@@ -53,13 +60,14 @@ func newUploadSessions() *uploadSessions {
 	return u
 }
 
-func (u *uploadSessions) of(deployment string, attempt int) *uploadSession {
+func (u *uploadSessions) of(d *DeploymentRow) *uploadSession {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	session, ok := u.lru.Get(deployment)
-	if !ok || session.attempt != attempt {
-		session = &uploadSession{attempt: attempt}
-		u.lru.Add(deployment, session)
+	of := uploadOf{d.Attempt, d.ManifestHash}
+	session, ok := u.lru.Get(d.ID)
+	if !ok || session.of != of {
+		session = &uploadSession{of: of}
+		u.lru.Add(d.ID, session)
 	}
 	return session
 }
@@ -81,13 +89,13 @@ func (s *Service) Uploads(ctx context.Context, a Actor, id string) (*site.Upload
 	if !t.d.HasManifest {
 		return nil, Errorf(CodeConflict, "Hand in the manifest first.")
 	}
-	session := s.uploads.of(id, t.d.Attempt)
+	session := s.uploads.of(t.d)
 	session.mu.Lock()
 	defer session.mu.Unlock()
 	first := !session.known
 	var among []blobRef
 	if first {
-		m, err := s.manifest(ctx, t.p.ID, id)
+		m, err := s.handedIn(ctx, t.d)
 		if err != nil {
 			return nil, err
 		}

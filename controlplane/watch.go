@@ -15,6 +15,14 @@ const (
 	overTime      = 10 * time.Second // for a builder to leave once its attempt is over
 )
 
+// runWatcher looks after builds. It waits for no builder's start, so that it can
+// take over what a control plane that was killed has left.
+func (s *Service) runWatcher(ctx context.Context) {
+	s.loop(ctx, "watcher", s.wakeWatcher, time.Second, time.Minute, func(ctx context.Context) (bool, error) {
+		return false, s.watchBuilds(ctx)
+	})
+}
+
 // watchBuilds ends attempts that run too long or are silent, takes over those
 // whose control plane is gone, and stops builders whose attempt is over.
 func (s *Service) watchBuilds(ctx context.Context) error {
@@ -110,6 +118,7 @@ func later(a, b time.Time) time.Time {
 func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
 	lost := fault{why: "the control plane that looked after it ended"}
 	if d.Handle == "" || !s.runner.Survives() {
+		s.metrics.takenOver.WithLabelValues("queued").Inc()
 		s.takeBack(ctx, a, lost)
 		return
 	}
@@ -120,6 +129,7 @@ func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
 	if err != nil || !taken {
 		return
 	}
+	s.metrics.takenOver.WithLabelValues("kept").Inc()
 	// Only now: of builders that were looked at, this control plane is told.
 	if exit, ended := s.builders.add(d.Handle, a); ended {
 		s.builderEnded(ctx, a, exit)
@@ -210,8 +220,9 @@ func (s *Service) attemptOver(ctx context.Context, id string) (over bool, err er
 // drain takes every build of this control plane back into the queue, then ends
 // all its builders at once.
 func (s *Service) drain(ctx context.Context) error {
-	s.dispatch.Lock() // nothing starts any more
+	s.dispatch.Lock()
 	defer s.dispatch.Unlock()
+	s.drained = true
 	if !s.runner.Survives() {
 		var rows []*DeploymentRow
 		err := s.store.View(ctx, func(tx Tx) (err error) {

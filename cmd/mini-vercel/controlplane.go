@@ -109,13 +109,14 @@ type controlPlane struct {
 	service  *controlplane.Service
 	server   *webServer
 	metrics  *api.Metrics
+	leaving  chan struct{}
 	draining chan struct{}
 	setup    string // the one-time code; none: somebody has an account
 }
 
 // openControlPlane opens everything that must be there before a port is known.
 func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation sandbox.Isolation) (p *controlPlane, err error) {
-	p = &controlPlane{settings: s, dir: dir, log: s.newLogger(), isolation: isolation, metrics: api.NewMetrics(), draining: make(chan struct{})}
+	p = &controlPlane{settings: s, dir: dir, log: s.newLogger(), isolation: isolation, metrics: api.NewMetrics(), leaving: make(chan struct{}), draining: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -238,6 +239,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		Metrics:        p.metrics,
 		Dashboard:      web.Handler(p.bucket.uploadOrigin(ctx), s.supabaseProject().URL),
 		Blobs:          p.bucket.uploads,
+		Leaving:        p.leaving,
 		Draining:       p.draining,
 		Version:        version,
 		BaseDomain:     s.BaseDomain,
@@ -263,20 +265,36 @@ func (p *controlPlane) reachedAt(loopback string) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port))
 }
 
-// stopTime bounds a stop: what has not ended then is taken up at the next start.
-const stopTime = 8 * time.Second
+// What follows the drain: requests end, then all other work does. What has not
+// ended then is taken up at the next start, or by another control plane.
+const (
+	requestsTime = 5 * time.Second
+	stopTime     = 8 * time.Second
+)
 
-// stop ends streams, takes builds back into the queue, and closes everything.
+// stop takes leave of load balancers, lets builds end, ends streams and
+// requests, takes builds that go on back into the queue, and closes everything.
 func (p *controlPlane) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	close(p.draining)
 	var errs []error
-	if p.service != nil {
-		errs = append(errs, p.service.Stop(ctx))
-	}
+	close(p.leaving)
 	if p.server != nil {
+		p.server.pause(p.settings.DrainNotice)
+	}
+	if p.service != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), p.settings.DrainTime)
+		errs = append(errs, p.service.Drain(ctx))
+		cancel()
+	}
+	close(p.draining)
+	if p.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), requestsTime)
 		errs = append(errs, p.server.stop(ctx))
+		cancel()
+	}
+	if p.service != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		errs = append(errs, p.service.Stop(ctx))
+		cancel()
 	}
 	return errors.Join(append(errs, p.close())...)
 }

@@ -41,6 +41,7 @@ func listen(host string, port int, name string) (net.Listener, error) {
 type webServer struct {
 	server *http.Server
 	failed chan error
+	ended  chan struct{} // closed when it serves no more
 }
 
 // serve answers requests from l. Streams and uploads bound their own times, so
@@ -55,8 +56,10 @@ func serve(l net.Listener, handler http.Handler, log *slog.Logger) *webServer {
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 		failed: make(chan error, 1),
+		ended:  make(chan struct{}),
 	}
 	go func() {
+		defer close(w.ended)
 		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			w.failed <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
 		}
@@ -70,4 +73,14 @@ func (w *webServer) stop(ctx context.Context) error {
 		return w.server.Close()
 	}
 	return nil
+}
+
+// pause serves on for a while, so that load balancers see that it is to end.
+func (w *webServer) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.ended:
+	}
 }

@@ -61,6 +61,9 @@ type Settings struct {
 	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores."`
 	BuildPerProject int    `env:"BUILD_COUNT_PER_PROJECT" default:"1" help:"Builds at once for one project."`
 
+	DrainNotice time.Duration `env:"DRAIN_NOTICE" default:"5s" help:"How long a control plane that is told to stop still answers, while GET /ready is 503: longer than load balancers take to see that. up takes none."`
+	DrainTime   time.Duration `env:"DRAIN_TIME" default:"15s" help:"How long builds on its machine may then go on, before they go back into the queue. up gives none."`
+
 	BuildMemory    int           `env:"BUILD_MEMORY_MIB" default:"4096" help:"Memory of one build, in MiB."`
 	BuildProcesses int           `env:"BUILD_PROCESSES" default:"1024" help:"Processes of one build."`
 	BuildWorkspace int           `env:"BUILD_WORKSPACE_MIB" default:"10240" help:"Disk space of one build, in MiB."`

@@ -57,7 +57,7 @@ one process, on the embedded parts in the data directory. Ctrl-C stops all of
 it; builds that are running go back into the queue and run again at the next
 start.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.settings(cmd, "ALLOW_LOCAL_GIT=1", "EDGE_TLS=internal")
+			s, err := f.settings(cmd, "ALLOW_LOCAL_GIT=1", "EDGE_TLS=internal", "DRAIN_NOTICE=0s", "DRAIN_TIME=0s")
 			if err != nil {
 				return err
 			}

@@ -39,6 +39,9 @@ type Options struct {
 	// no session, no rates. Default: nothing does.
 	Blobs http.Handler
 
+	// Leaving is closed when no new requests should come: GET /ready says so to
+	// load balancers, and connections end with their next answer.
+	Leaving <-chan struct{}
 	// Draining is closed when the server is about to stop: streams end, so that
 	// clients open them again at the next one.
 	Draining <-chan struct{}

@@ -83,7 +83,7 @@ func newPlane(t testing.TB, options ...option) *plane {
 	}
 	p.config = controlplane.Config{
 		BaseDomain: "example.test", PublicURL: publicURL, MasterKey: bytes.Repeat([]byte{7}, 32), Now: p.clock.Now,
-		MaxBuilds: 2, Exclusive: true, AllowLocalGit: true, DrainTime: 10 * time.Millisecond,
+		MaxBuilds: 2, Exclusive: true, AllowLocalGit: true,
 	}
 	p.dns = dnstest.Start(t)
 	p.config.DNSResolver = p.dns.Addr

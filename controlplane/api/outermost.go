@@ -35,6 +35,9 @@ func (a *API) outermost(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store") // what may be kept says so itself
+		if a.isLeaving() {
+			h.Set("Connection", "close") // the next request goes to another control plane
+		}
 		if a.PublicURL.Scheme == "https" {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}

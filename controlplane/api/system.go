@@ -65,12 +65,10 @@ func (a *API) registerSystem() {
 }
 
 func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], error) {
-	select {
-	case <-a.Draining:
+	if a.isLeaving() {
 		p := problem(http.StatusServiceUnavailable, "The control plane is stopping.")
 		p.header.Set("Retry-After", "5")
 		return nil, p
-	default:
 	}
 	parts := a.parts(ctx)
 	p := problem(http.StatusServiceUnavailable, "Something that the control plane depends on does not answer.")
@@ -84,6 +82,17 @@ func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], erro
 		return nil, p
 	}
 	return answer(readyBody{Status: "ok", Parts: parts}, nil)
+}
+
+func (a *API) isLeaving() bool {
+	select {
+	case <-a.Leaving:
+		return true
+	case <-a.Draining:
+		return true
+	default:
+		return false
+	}
 }
 
 func (a *API) system(ctx context.Context, _ *empty) (*bodyOutput[System], error) {

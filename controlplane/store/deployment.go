@@ -53,6 +53,7 @@ func deploymentColumns(d *controlplane.DeploymentRow) []column {
 		{"phase_at", instant{&d.PhaseAt}},
 		{"last_seq", &d.LastSeq},
 		{"has_manifest", flag{&d.HasManifest}},
+		{"manifest_hash", &d.ManifestHash},
 		{"updated_at", instant{&d.UpdatedAt}},
 		{"started_at", maybeInstant{&d.StartedAt}},
 		{"ended_at", maybeInstant{&d.EndedAt}},

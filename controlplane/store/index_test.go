@@ -95,6 +95,9 @@ func TestStatementsUseIndexes(t *testing.T) {
 		_, err := tx.NextQueued(now, controlplane.QueueLimits{Total: 100, Project: 1})
 		return err
 	})
+	all("Builds", func(tx controlplane.Tx) error { _, err := tx.Builds("", ""); return err })
+	all("Builds project", func(tx controlplane.Tx) error { _, err := tx.Builds(p, ""); return err })
+	all("Builds holder", func(tx controlplane.Tx) error { _, err := tx.Builds("", "h"); return err })
 	all("Backlog", func(tx controlplane.Tx) error { _, err := tx.Backlog(); return err })
 	all("Running", func(tx controlplane.Tx) error { _, err := tx.Running(); return err })
 	all("RenewClaims", func(tx controlplane.Tx) error { return tx.RenewClaims("h", now) })

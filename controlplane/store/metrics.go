@@ -10,6 +10,9 @@ import (
 type metrics struct {
 	retries   *prometheus.CounterVec
 	locksLost prometheus.Counter
+
+	listensLost prometheus.Counter
+
 	collected []prometheus.Collector
 }
 
@@ -24,6 +27,9 @@ func newMetrics(stats func() sql.DBStats) *metrics {
 		locksLost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: metricsPrefix + "locks_lost_total", Help: "Locks of projects that were lost with their connection.",
 		}),
+		listensLost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: metricsPrefix + "listens_lost_total", Help: "Times that the connection broke, or could not be made, by which other control planes tell what has changed.",
+		}),
 	}
 	for _, reason := range []string{retrySerialization, retryDeadlock, retryUnique, retryConnection} {
 		m.retries.WithLabelValues(reason)
@@ -32,7 +38,7 @@ func newMetrics(stats func() sql.DBStats) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, func() float64 { return f(stats()) })
 	}
 	m.collected = []prometheus.Collector{
-		m.retries, m.locksLost,
+		m.retries, m.locksLost, m.listensLost,
 		gauge("connections", "Connections for transactions that are open.", func(s sql.DBStats) float64 { return float64(s.OpenConnections) }),
 		gauge("connections_used", "Connections for transactions that one is using.", func(s sql.DBStats) float64 { return float64(s.InUse) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -20,20 +20,52 @@ func (t *tx) AllDeployments(project string) ([]controlplane.LogRef, error) {
 	return collect(t, scanLog, "SELECT id, created_at FROM deployments WHERE project_id = $1 ORDER BY seq", project)
 }
 
-// NextQueued implements [controlplane.DeploymentRows].
+// NextQueued implements [controlplane.DeploymentRows]. Of each project the
+// oldest deployment stands for all that wait, so that what is sorted are
+// projects, however long the queue is.
 func (t *tx) NextQueued(now time.Time, limits controlplane.QueueLimits) (*controlplane.DeploymentRow, error) {
-	d, err := oneDeployment("waiting", t.row(selectDeployment+`
+	if n, err := t.Builds("", limits.Holder); err != nil || n >= limits.Total {
+		return nil, err
+	}
+	d, err := oneDeployment("waiting", t.row(`
+		WITH first AS (
+			SELECT project_id, MIN(seq) AS seq FROM deployments
+			WHERE status = 'QUEUED' AND dispatchable = 1 AND removed_at = 0 AND not_before <= $2
+			GROUP BY project_id),
+		running AS (
+			SELECT project_id, user_id, COUNT(*) AS builds FROM deployments
+			WHERE status = 'IN_PROGRESS' AND kind <> 'files'
+			GROUP BY project_id, user_id)
+		`+selectDeployment+`
+		JOIN first ON first.seq = d.seq
 		JOIN projects p ON p.id = d.project_id AND p.state = $1
-		WHERE d.status = 'QUEUED' AND d.dispatchable = 1 AND d.not_before <= $2 AND d.removed_at = 0
-		  AND (SELECT COUNT(*) FROM deployments r WHERE r.status = 'IN_PROGRESS' AND r.kind <> $3) < $4
-		  AND (SELECT COUNT(*) FROM deployments r WHERE r.status = 'IN_PROGRESS' AND r.kind <> $3 AND r.project_id = d.project_id) < $5
-		ORDER BY d.seq LIMIT 1`,
-		site.ProjectActive, micros(now), controlplane.KindFiles, limits.Total, limits.Project))
+		WHERE COALESCE((SELECT SUM(r.builds) FROM running r WHERE r.project_id = d.project_id), 0) < $3
+		ORDER BY COALESCE((SELECT SUM(r.builds) FROM running r WHERE r.user_id = d.user_id), 0),
+		         COALESCE((SELECT SUM(r.builds) FROM running r WHERE r.project_id = d.project_id), 0),
+		         COALESCE((SELECT b.started_at FROM deployments b WHERE b.user_id = d.user_id AND b.kind <> 'files' ORDER BY b.started_at DESC LIMIT 1), 0),
+		         COALESCE((SELECT b.started_at FROM deployments b WHERE b.project_id = d.project_id AND b.kind <> 'files' ORDER BY b.started_at DESC LIMIT 1), 0),
+		         d.seq
+		LIMIT 1`,
+		site.ProjectActive, micros(now), limits.Project))
 	var none *controlplane.Error
 	if errors.As(err, &none) {
 		return nil, nil
 	}
 	return d, err
+}
+
+// Builds implements [controlplane.DeploymentRows].
+func (t *tx) Builds(project, holder string) (n int, err error) {
+	const count = "SELECT COUNT(*) FROM deployments WHERE status = 'IN_PROGRESS' AND kind <> 'files'"
+	switch {
+	case project != "":
+		err = t.row(count+" AND project_id = $1", project).Scan(&n)
+	case holder != "":
+		err = t.row(count+" AND claimed_by = $1", holder).Scan(&n)
+	default:
+		err = t.row(count).Scan(&n)
+	}
+	return n, err
 }
 
 // Backlog implements [controlplane.DeploymentRows].

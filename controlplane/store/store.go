@@ -17,6 +17,7 @@ import (
 type Store struct {
 	write, read *sql.DB // one and the same for PostgreSQL
 	local       localLocks
+	notes       noteHub   // of SQLite
 	postgres    *postgres // what PostgreSQL needs besides; nil: SQLite
 }
 
@@ -35,7 +36,16 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) error
 	if s.postgres != nil {
 		return s.postgres.update(ctx, f)
 	}
-	return within(ctx, s.write, f)
+	var notes []string
+	err := within(ctx, s.write, func(t controlplane.Tx) error {
+		err := f(t)
+		notes = t.(*tx).notes
+		return err
+	})
+	if err == nil {
+		s.notes.pass(notes)
+	}
+	return err
 }
 
 // within is a transaction of SQLite.

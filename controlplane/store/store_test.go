@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -169,5 +170,34 @@ func TestEveryTableIsNamed(t *testing.T) {
 	slices.Sort(named)
 	if err != nil || !slices.Equal(there, named) {
 		t.Errorf("the database has %v, Tables lists %v: %v", there, named, err)
+	}
+}
+
+// BenchmarkNextQueued asks who is next where 10,000 deployments wait.
+func BenchmarkNextQueued(b *testing.B) {
+	for _, row := range []struct {
+		name     string
+		projects int
+	}{{"one project", 1}, {"2,000 projects", 2000}} {
+		b.Run(row.name, func(b *testing.B) {
+			s, err := store.Open(b.Context(), filepath.Join(b.TempDir(), "control.db"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			storetest.Queue(b, s, 10_000, row.projects, 100)
+			for b.Loop() {
+				err := s.View(b.Context(), func(tx controlplane.Tx) error {
+					d, err := tx.NextQueued(time.Now(), controlplane.QueueLimits{Total: 9, Project: 1})
+					if err == nil && d == nil {
+						err = errors.New("nobody is next")
+					}
+					return err
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -14,8 +14,9 @@ import (
 
 // tx is an open transaction; its methods stand beside the tables they are for.
 type tx struct {
-	ctx context.Context
-	tx  *sql.Tx
+	ctx   context.Context
+	tx    *sql.Tx
+	notes []string // for who listens; PostgreSQL keeps them itself
 
 	// For PostgreSQL alone.
 	postgres *postgres

@@ -202,7 +202,7 @@ func testClaimSkew(t *testing.T, s *suite) {
 	all.Wait()
 	s.view(func(tx controlplane.Tx) error {
 		rows, err := tx.Running()
-		s.same("running", ids(rows), []string{"p0", "p1", "q0", "q1"})
+		s.same("running", ids(rows), []string{"p0", "p1", "q0", "r0"})
 		return err
 	})
 }

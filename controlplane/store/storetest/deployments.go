@@ -215,9 +215,9 @@ func testQueue(t *testing.T, s *suite) {
 	s.same("none in all", next(s.now, 0, 1), "")
 	run("p1")
 	s.same("not of the same project", next(s.now, 9, 1), "q1")
-	s.same("two of a project", next(s.now, 9, 2), "p2")
 	s.same("the limit in all", next(s.now, 1, 2), "")
 	run("q1")
+	s.same("two of a project", next(s.now, 9, 2), "p2")
 	s.same("none", next(s.now, 9, 1), "")
 	s.same("when its time has come", next(s.now.Add(time.Minute), 9, 2), "waits")
 	s.view(func(tx controlplane.Tx) error {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -28,7 +29,10 @@ type S3Server struct {
 	AccessKeyID     string
 	SecretAccessKey string
 
-	buckets atomic.Int64
+	program, dir string
+	buckets      atomic.Int64
+	kill         context.CancelFunc
+	ended        chan struct{} // closed when the process has
 }
 
 // StartS3 starts a service, which ends with the test. Where versitygw is not
@@ -78,9 +82,31 @@ func startS3(t testing.TB, program string) (*S3Server, error) {
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
-	s := &S3Server{Endpoint: "http://" + address, AccessKeyID: "test-key", SecretAccessKey: "test-secret"}
+	s := &S3Server{Endpoint: "http://" + address, AccessKeyID: "test-key", SecretAccessKey: "test-secret", program: program, dir: t.TempDir()}
+	t.Cleanup(s.Kill)
+	return s, s.run(address)
+}
+
+// Start starts the service again after [S3Server.Kill], on the same port and
+// with what it had kept.
+func (s *S3Server) Start(t testing.TB) {
+	t.Helper()
+	if err := s.run(strings.TrimPrefix(s.Endpoint, "http://")); err != nil {
+		t.Fatalf("start versitygw again: %v", err)
+	}
+}
+
+// Kill ends the service as kill -9 does, and waits for it.
+func (s *S3Server) Kill() {
+	if s.kill != nil {
+		s.kill()
+		<-s.ended
+	}
+}
+
+func (s *S3Server) run(address string) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "--port", address, "--health", "/healthz", "--quiet", "--keep-alive", "posix", t.TempDir())
+	cmd := exec.CommandContext(ctx, s.program, "--port", address, "--health", "/healthz", "--quiet", "--keep-alive", "posix", s.dir)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKeyID, "ROOT_SECRET_KEY=" + s.SecretAccessKey, "HOME=/nonexistent"}
 	cmd.Stderr = os.Stderr
 	// It ends even where this process is killed: with the thread that started it.
@@ -96,28 +122,25 @@ func startS3(t testing.TB, program string) (*S3Server, error) {
 			_ = cmd.Wait() // it was killed
 		}
 	}()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
+	s.kill, s.ended = cancel, ended
 	if err := <-started; err != nil {
-		return nil, err
+		return err
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-ended:
-			return nil, fmt.Errorf("it ended: %s", cmd.ProcessState)
+			return fmt.Errorf("it ended: %s", cmd.ProcessState)
 		default:
 		}
 		resp, err := http.Get(s.Endpoint + "/healthz")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return s, nil
+				return nil
 			}
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("it does not answer: %w", err)
+			return fmt.Errorf("it does not answer: %w", err)
 		}
 	}
 }
