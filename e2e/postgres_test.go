@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,9 +47,15 @@ func TestTheDatabaseInPostgreSQL(t *testing.T) {
 
 	server.Kill()
 	p.serves(second.URL, "/", "two")
-	if _, stderr, code := p.run("deploy", dir, "--project", "folder", "-y"); code == 0 || !strings.Contains(stderr, "database does not answer") {
-		t.Errorf("a deploy without a database: %d %s", code, stderr)
-	}
+	p.eventually("/ready says that the database is away", func() bool {
+		response, err := http.Get(p.api + "/ready")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return err == nil && response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "database")
+	})
 	server.Start(t)
 	write(t, dir, "index.html", "three")
 	third := p.deploy(0, dir, "--project", "folder", "--prod")
