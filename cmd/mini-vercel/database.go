@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 )
 
@@ -65,8 +69,9 @@ not change tables starts once this has run.`,
 			Short: "Copy the database of the data directory to DATABASE_URL",
 			Long: `Copy moves a control plane from SQLite to PostgreSQL: it copies every row of the
 database in the data directory to the empty one that DATABASE_URL names, all or
-nothing, and compares the numbers. Stop the control plane first. The bucket, the
-logs and the master key stay where they are. The file is left as it is.`,
+nothing, and compares the numbers; before that, where CLICKHOUSE_HOST is set, every
+log. Stop the control plane first. Bucket and master key stay where they are. The
+files are left as they are.`,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				s, err := f.settings(cmd)
 				if err != nil {
@@ -153,6 +158,11 @@ func (s *Settings) copyDatabase(ctx context.Context, w io.Writer) (err error) {
 	if err := s.bindMasterKey(ctx, dir, from); err != nil {
 		return err
 	}
+	if s.ClickHouseHost != "" && exists(s.DataDir, logsName) {
+		if err := s.copyLogs(ctx, w, dir, from); err != nil {
+			return err
+		}
+	}
 	err = from.CopyToPostgres(ctx, s.postgres(), func(p store.CopyProgress) {
 		fmt.Fprintf(w, "%-16s %d of %d rows\n", p.Table, p.Rows, p.Total)
 	})
@@ -165,6 +175,47 @@ func (s *Settings) copyDatabase(ctx context.Context, w io.Writer) (err error) {
 	} else {
 		fmt.Fprint(w, "the key that it has now. ")
 	}
-	fmt.Fprintf(w, "Logs and bucket stay in %s: keep it as DATA_DIR, unless they\nhave moved to engines of their own.\n", dir.path)
+	if s.ClickHouseHost == "" {
+		fmt.Fprintf(w, "The logs stay in %s:\nkeep the directory as DATA_DIR.", dir.join(logsName))
+	}
+	fmt.Fprintln(w)
+	return nil
+}
+
+// copyLogs copies the log of every deployment to ClickHouse. Who repeats it gets
+// no line twice.
+func (s *Settings) copyLogs(ctx context.Context, w io.Writer, dir *dataDir, db *store.Store) (err error) {
+	var refs []controlplane.LogRef
+	err = db.View(ctx, func(tx controlplane.Tx) error {
+		return tx.EachRow("deployments", func(columns []string, values []any) error {
+			id, _ := values[slices.Index(columns, "id")].(string)
+			created, _ := values[slices.Index(columns, "created_at")].(int64)
+			refs = append(refs, controlplane.LogRef{Deployment: id, Created: time.UnixMicro(created).UTC()})
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	from, err := logs.OpenSQLite(ctx, dir.join(logsName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := s.openLogs(ctx, dir, s.newLogger())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	lines := 0
+	for i, ref := range refs {
+		n, err := logs.Copy(ctx, from, to, ref)
+		if err != nil {
+			return err
+		}
+		if lines += n; (i+1)%1000 == 0 || i+1 == len(refs) {
+			fmt.Fprintf(w, "%-16s %d of %d, %d lines\n", "logs", i+1, len(refs), lines)
+		}
+	}
 	return nil
 }

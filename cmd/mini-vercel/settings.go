@@ -44,8 +44,6 @@ type Settings struct {
 	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
 	R2Uploads         string `env:"R2_UPLOADS" default:"direct" help:"How files are uploaded: direct, to the bucket itself where it checks what it gets, or relayed, through the control plane, for a bucket that only servers reach."`
 
-	PostgresSettings
-
 	DNSResolver          string `env:"DNS_RESOLVER" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
 	EdgeCNAME            string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
 	EdgeAddresses        string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
@@ -109,6 +107,7 @@ type Settings struct {
 	EdgeAccessLogFile   string `env:"EDGE_ACCESS_LOG_FILE" help:"That file. Default: DATA_DIR/access.log."`
 	EdgeMetricsProjects int    `env:"EDGE_METRICS_PROJECTS" help:"Projects that have metrics of their own, the first that are asked for; the others share the label _other. 0: requests are not counted by project."`
 
+	PostgresSettings   `heading:"Database in PostgreSQL"`
 	KafkaSettings      `heading:"Build events through Kafka"`
 	ClickHouseSettings `heading:"Logs in ClickHouse"`
 	SupabaseSettings   `heading:"Sign-in by Supabase Auth"`

@@ -61,7 +61,7 @@ type logStore struct {
 // back; what only a person can mend stops the start.
 func (s *Settings) openLogs(ctx context.Context, dir *dataDir, log *slog.Logger) (*logStore, error) {
 	if s.ClickHouseHost == "" {
-		file, err := logs.OpenSQLite(ctx, dir.join("logs.db"))
+		file, err := logs.OpenSQLite(ctx, dir.join(logsName))
 		if err != nil {
 			return nil, err
 		}

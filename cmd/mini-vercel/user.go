@@ -13,8 +13,11 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
 )
 
-// databaseName is the database's file in the data directory.
-const databaseName = "mini-vercel.db"
+// Files of the data directory.
+const (
+	databaseName = "mini-vercel.db"
+	logsName     = "logs.db"
+)
 
 func newUserCommand() *cobra.Command {
 	c := &cobra.Command{
