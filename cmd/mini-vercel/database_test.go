@@ -3,14 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/logs"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
+	"github.com/mini-vercel/mini-vercel/internal/clickhousetest"
 	"github.com/mini-vercel/mini-vercel/internal/pgtest"
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 const testKey = "b1pNQ2Y4dVRxV0hKc0x5R2tEeFZhUmVOcEJ0SWdTd0U="
@@ -103,6 +110,52 @@ func TestMoveToPostgres(t *testing.T) {
 	}
 	if err := open(""); err == nil || !strings.Contains(err.Error(), "MASTER_KEY is not set") {
 		t.Errorf("no key: %v", err)
+	}
+}
+
+// TestLogsMoveWithTheDatabase: to ClickHouse, where it is set.
+func TestLogsMoveWithTheDatabase(t *testing.T) {
+	server := clickhousetest.Start(t)
+	defer pgtest.Stop()
+	data := t.TempDir()
+	env := []string{"DATA_DIR=" + data, "DATABASE_URL=" + pgtest.Database(t), "CLICKHOUSE_HOST=" + server.Host, "CLICKHOUSE_PORT=" + strconv.Itoa(server.Port),
+		"CLICKHOUSE_DATABASE=" + server.NewDatabase(), "CLICKHOUSE_USERNAME=" + server.Username, "CLICKHOUSE_PASSWORD=" + server.Password}
+	db, err := store.Open(t.Context(), filepath.Join(data, databaseName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	created := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	err = db.Update(t.Context(), func(tx controlplane.Tx) error {
+		return errors.Join(tx.InsertProject(&controlplane.ProjectRow{Project: controlplane.Project{ID: "p", SubDomain: "p"}}),
+			tx.InsertDeployment(&controlplane.DeploymentRow{Seq: 1, Deployment: controlplane.Deployment{ID: "quiet", HostID: "1", ProjectID: "p", CreatedAt: created}}),
+			tx.InsertDeployment(&controlplane.DeploymentRow{Seq: 2, Deployment: controlplane.Deployment{ID: "loud", HostID: "2", ProjectID: "p", CreatedAt: created}}))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := logs.OpenSQLite(t.Context(), filepath.Join(data, logsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loud := controlplane.LogRef{Deployment: "loud", Created: created}
+	lines := []controlplane.LogLine{{Attempt: 1, Seq: 1, Time: created, Stream: site.Stdout, Phase: site.PhaseBuild, Text: "hello ä"}, {Attempt: 2, Seq: 1, Time: created, Stream: site.Stderr, Phase: site.PhaseBuild}}
+	if err := errors.Join(file.Append(t.Context(), controlplane.LogBatch{LogRef: loud, Lines: lines}), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := runDatabase(t, env, "copy"); err != nil || !strings.Contains(out, "logs             2 of 2, 2 lines\n") || strings.Contains(out, "logs stay") {
+		t.Fatalf("%s%v", out, err)
+	}
+	s, err := Load(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := s.openLogs(t.Context(), &dataDir{path: data}, s.newLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if got, err := to.Lines(t.Context(), loud, controlplane.Cursor{}, 9, ""); err != nil || !reflect.DeepEqual(got, lines) {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 
