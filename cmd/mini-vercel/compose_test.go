@@ -121,7 +121,7 @@ func TestComposeAndImagesSetWhatThereIs(t *testing.T) {
 			continue
 		}
 		if target == "builder" {
-			if state := askParts(t.Context(), []part{s.masterKeyPart()})[0]; !state.OK || s.DatabaseURL == "" || s.ClickHouseHost == "" {
+			if state := askParts(t.Context(), []part{s.masterKeyPart()})[0]; !state.OK || s.DatabaseURL == "" || s.KafkaBrokers == "" || s.ClickHouseHost == "" {
 				t.Errorf("%s: %+v", name, state)
 			}
 			if !strings.Contains(s.DatabaseURL, secrets["POSTGRES_PASSWORD"]) || s.R2Uploads != "relayed" {

@@ -47,8 +47,8 @@ prints one line for each: what and where it is, and its version and how long it
 took, or what is wrong and which variable to change. With edge or controlplane it
 asks only for what that server needs. The exit code is 1 if any part fails.
 
-What it writes to a bucket is a small object, which it deletes again; tables of
-logs that are missing it makes, as a start does.`,
+What it writes to a bucket is a small object, which it deletes again; tables and
+topics that are missing at ClickHouse and Kafka it makes, as a start does.`,
 		ValidArgs: []string{"edge", "controlplane"},
 		Args:      usageArgs(cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -82,6 +82,9 @@ func (s *Settings) parts(role string) []part {
 	parts := []part{s.dataDirPart(), s.bucketPart(controlPlane)}
 	if controlPlane {
 		parts = append(parts, s.masterKeyPart(), s.databasePart())
+		if s.KafkaBrokers != "" {
+			parts = append(parts, s.streamPart())
+		}
 		if s.ClickHouseHost != "" {
 			parts = append(parts, s.logsPart())
 		}

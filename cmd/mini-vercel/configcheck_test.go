@@ -18,6 +18,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
 	"github.com/mini-vercel/mini-vercel/internal/clickhousetest"
 	"github.com/mini-vercel/mini-vercel/internal/dnslookup/dnstest"
+	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 	"github.com/mini-vercel/mini-vercel/internal/pebble"
 	"github.com/mini-vercel/mini-vercel/internal/pgtest"
 )
@@ -192,6 +193,14 @@ func TestCheckOfClickHouse(t *testing.T) {
 	asked(t, "controlplane", "logs", env...).works(t, server.Host, "ClickHouse 1")
 	asked(t, "controlplane", "logs", append(env, "CLICKHOUSE_PASSWORD=hush")...).fails(t, "CLICKHOUSE_PASSWORD", "does not take the user")
 	asked(t, "controlplane", "logs", append(env, "CLICKHOUSE_PORT=1")...).fails(t, "CLICKHOUSE_PORT", "can't be reached")
+}
+
+func TestCheckOfKafka(t *testing.T) {
+	cluster := kafkatest.Shared(t)
+	env := []string{"KAFKA_BROKERS=" + strings.Join(cluster.SASL(), ","), "KAFKA_USERNAME=" + kafkatest.Username, "KAFKA_PASSWORD=" + kafkatest.Password, "KAFKA_TOPIC=check", "KAFKA_PARTITIONS=3"}
+	asked(t, "controlplane", "build events", env...).works(t, cluster.SASL()[0], "brokers: 1, partitions of check: 3")
+	asked(t, "controlplane", "build events", append(env, "KAFKA_PASSWORD=hush")...).fails(t, "KAFKA_PASSWORD")
+	asked(t, "controlplane", "build events", "KAFKA_BROKERS=127.0.0.1:1").fails(t, "KAFKA_BROKERS", "127.0.0.1:1")
 }
 
 func TestConfigCheckOnTheCommandLine(t *testing.T) {

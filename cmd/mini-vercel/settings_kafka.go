@@ -147,3 +147,23 @@ func kafkaVariables(err error) string {
 	}
 	return "KAFKA_BROKERS"
 }
+
+// streamPart is Kafka. Topics that are missing are made, as at a start.
+func (s *Settings) streamPart() part {
+	return part{"build events", s.KafkaBrokers, func(ctx context.Context) (string, error) {
+		o, err := s.kafka()
+		if err != nil {
+			return "", err // names the variable
+		}
+		k, err := stream.OpenKafka(ctx, o, nil, slog.New(slog.DiscardHandler)) // it takes no events before it is started
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", kafkaVariables(err), err)
+		}
+		defer k.Close()
+		brokers, partitions, err := k.Size(ctx)
+		if err != nil {
+			return "", fmt.Errorf("KAFKA_BROKERS: %w", err)
+		}
+		return fmt.Sprintf("Kafka, brokers: %d, partitions of %s: %d", brokers, s.KafkaTopic, partitions), nil
+	}}
+}
