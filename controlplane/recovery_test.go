@@ -374,6 +374,16 @@ func TestOnlyAnEmptyDatabaseIsFilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	err = p.store.Update(t.Context(), func(tx controlplane.Tx) error {
+		owner, err := tx.UnclaimedOwner()
+		if err != nil {
+			return err
+		}
+		return tx.InsertToken(&controlplane.TokenRow{APIToken: controlplane.APIToken{ID: "t", CreatedAt: p.clock.Now()}, UserID: owner.ID, Hash: "h", Local: true})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	fill := map[string]func() error{
 		"restore": func() error {
 			_, err := p.Restore(t.Context(), bytes.NewReader(backup.Bytes()), controlplane.RecoverOptions{})
