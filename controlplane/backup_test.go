@@ -279,3 +279,31 @@ func unpacked(t testing.TB, file []byte) []byte {
 	}
 	return text
 }
+
+// A bucket that is older than the backup, or empty, gets everything that the
+// database knows, and what it lacks is named.
+func TestRestoreToAnOlderBucket(t *testing.T) {
+	p := newPlane(t).start()
+	project := p.project("repo")
+	kept := p.deployFiles(project.ID, site.Production, version(1))
+	lost := p.deployFiles(project.ID, site.Production, version(2))
+	eventually(t, "published", p.nothingDirty)
+	routed := p.routed()
+	backup := p.backup()
+	p.kill()
+	keys := append(p.keys(site.RoutesPrefix), p.keys("changes/")...)
+	keys = append(keys, site.ProjectKey(project.ID), site.ManifestKey(project.ID, lost.ID))
+	if err := p.raw.Delete(t.Context(), keys...); err != nil {
+		t.Fatal(err)
+	}
+	p.open()
+	p.start()
+	p.loseDatabase()
+	report := p.restore(backup)
+	if len(report.Losses) != 1 || !strings.Contains(report.Losses[0].What, lost.ID) || strings.Contains(report.Losses[0].What, kept.ID) {
+		t.Errorf("%+v", report.Losses)
+	}
+	p.start()
+	eventually(t, "everything is published again", p.nothingDirty)
+	same(t, "what visitors are told", p.routed(), routed)
+}

@@ -22,6 +22,7 @@ import (
 func (p *plane) loseDatabase() {
 	p.t.Helper()
 	p.kill()
+	p.database = "" // at PostgreSQL: another one
 	for _, name := range []string{"control.db", "control.db-wal", "control.db-shm"} {
 		if err := os.RemoveAll(filepath.Join(p.dir, name)); err != nil {
 			p.t.Fatal(err)

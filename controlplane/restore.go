@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/blob"
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 // RecoverOptions say how a lost database is made anew.
@@ -31,7 +35,7 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 	if own := KeyFingerprint(s.config.MasterKey); info.Key != own {
 		return nil, Errorf(CodeConflict, "The secrets of this backup are encrypted with another master key (%s) than this one (%s): set MASTER_KEY, or put master.key back into the data directory. Without it, rebuild-from-bucket brings back the sites alone.", info.Key, own)
 	}
-	return s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) (highest int64, err error) {
+	report, err := s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) (highest int64, err error) {
 		report.Backup = info
 		if schema, err := tx.Schema(); err != nil || schema < info.Schema {
 			return 0, or(err, Errorf(CodeConflict, "The backup was made by a newer version of mini-vercel (its schema is %d, this one's %d): use that version.", info.Schema, schema))
@@ -50,6 +54,50 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 		}
 		return highest, cancelUnfinished(tx, report, s)
 	})
+	if err == nil && !o.DryRun {
+		err = s.reportMissing(ctx, report)
+	}
+	return report, err
+}
+
+// reportMissing names ready deployments whose manifest the bucket does not have:
+// it is an older one than the database, or another one.
+func (s *Service) reportMissing(ctx context.Context, report *Recovery) error {
+	kept := map[string][]string{} // by project
+	err := s.store.View(ctx, func(tx Tx) error {
+		projects, err := tx.AllProjects()
+		if err != nil {
+			return err
+		}
+		for _, id := range projects {
+			if kept[id], err = tx.KeptManifests(id, false, 1<<30); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for project, ids := range kept {
+		if len(ids) == 0 {
+			continue
+		}
+		there := map[string]bool{}
+		prefix := site.ManifestsPrefix(project)
+		for info, err := range s.bucket.List(ctx, prefix, blob.ListOptions{}) {
+			if err != nil {
+				return fmt.Errorf("the database is restored, but the bucket could not be compared with it: %w", err)
+			}
+			there[strings.TrimPrefix(info.Key, prefix)] = true
+		}
+		for _, id := range ids {
+			if !there[id] {
+				report.Losses = append(report.Losses, Loss{"deployment " + id + " of project " + project, "the bucket does not have its files: deploy again"})
+			}
+		}
+	}
+	return nil
 }
 
 // counterOf takes a row of the counters over: numbers that were drawn are not
@@ -131,6 +179,9 @@ func (s *Service) clearEmpty(tx Tx) error {
 		held, err := tx.TakeLease(publisherLease, s.holder, s.now(), s.now().Add(leaseTime))
 		if err != nil || !held {
 			return or(err, Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again %d seconds later.", leaseTime/time.Second))
+		}
+		if err := tx.DropLease(publisherLease, s.holder); err != nil {
+			return err
 		}
 	}
 	for _, table := range tx.Tables() {
