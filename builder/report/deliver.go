@@ -38,9 +38,12 @@ func (r *Reporter) Flush(ctx context.Context) error {
 
 // Publishing delivers everything and from then on disregards what the control
 // plane answers: a deployment that has been published voids the token while
-// the builder has yet to hear of it.
+// the builder has yet to hear of it. Where the control plane takes no events for
+// too long, a site that lacks the end of its log is better than none.
 func (r *Reporter) Publishing(ctx context.Context) error {
-	if err := r.Flush(ctx); err != nil {
+	wait, cancel := context.WithTimeout(ctx, r.o.Timing.Last)
+	defer cancel()
+	if err := r.Flush(wait); err != nil && (ctx.Err() != nil || wait.Err() == nil) {
 		return err
 	}
 	r.mu.Lock()

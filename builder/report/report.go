@@ -39,6 +39,7 @@ type Timing struct {
 	Least     time.Duration // wait before the second try; it doubles from then on. 200 ms
 	Most      time.Duration // longest wait between tries; 5 s
 	Send      time.Duration // of one try; 20 s
+	Last      time.Duration // how long a finished build waits for its log; 2 min
 }
 
 const (
@@ -103,7 +104,7 @@ func (t Timing) withDefaults() Timing {
 		value time.Duration
 	}{
 		{&t.Lines, 100 * time.Millisecond}, {&t.Heartbeat, 10 * time.Second},
-		{&t.Least, 200 * time.Millisecond}, {&t.Most, 5 * time.Second}, {&t.Send, 20 * time.Second},
+		{&t.Least, 200 * time.Millisecond}, {&t.Most, 5 * time.Second}, {&t.Send, 20 * time.Second}, {&t.Last, 2 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

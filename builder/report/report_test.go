@@ -214,6 +214,27 @@ func TestAPublishedDeploymentCancelsNothing(t *testing.T) {
 	}
 }
 
+func TestAFinishedBuildDoesNotWaitForItsLogForEver(t *testing.T) {
+	p := &plane{away: true}
+	r, over := start(t, p, Timing{Last: 10 * time.Millisecond})
+	r.Line(line("lost"))
+	if err := r.Publishing(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.set(func() { p.away, p.answer = false, func() (bool, error) { return false, ErrOver } })
+	if err := r.Flush(t.Context()); !errors.Is(err, ErrOver) || len(over) != 0 {
+		t.Errorf("flush: %v; the attempt was ended %d times", err, len(over))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p = &plane{away: true}
+	r, _ = start(t, p, Timing{})
+	r.Line(line("waits"))
+	if err := r.Publishing(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
+
 func TestFlushGivesUpWithItsContext(t *testing.T) {
 	p := &plane{away: true}
 	r, _ := start(t, p, Timing{})

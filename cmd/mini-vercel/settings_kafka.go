@@ -23,7 +23,7 @@ import (
 
 // KafkaSettings say where Kafka is, if build events go through it.
 type KafkaSettings struct {
-	KafkaBrokers       string `env:"KAFKA_BROKERS" help:"Brokers of a Kafka cluster, as host:port with commas, through which the events of builds go to the log store, instead of straight to it."`
+	KafkaBrokers       string `env:"KAFKA_BROKERS" help:"Brokers of a Kafka cluster, as host:port with commas, through which the events of builds go to the log store, instead of straight to it. See docs/kafka.md."`
 	KafkaUsername      string `env:"KAFKA_USERNAME" help:"User name for SASL."`
 	KafkaPassword      string `env:"KAFKA_PASSWORD" secret:"true" help:"That user's password."`
 	KafkaSASLMechanism string `env:"KAFKA_SASL_MECHANISM" default:"plain" help:"How they are sent: plain, scram-sha-256 or scram-sha-512."`

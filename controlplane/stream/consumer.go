@@ -20,9 +20,9 @@ const (
 	joinWait      = 250 * time.Millisecond // after a failure
 	leaveTime     = 2 * time.Second        // to say goodbye
 
-	fetchBytes  = 256 << 10 // of one answer, compressed
-	storeLines  = 20_000    // in one call of the log store, about
-	storeBytes  = 8 << 20   // likewise, of text
+	fetchBytes  = 64 << 10 // of one answer, compressed
+	storeLines  = 20_000   // in one call of the log store, about
+	storeBytes  = 8 << 20  // likewise, of text
 	storeTime   = 30 * time.Second
 	mostBackoff = 5 * time.Second // while the log store is away
 	lagTime     = 2 * time.Second // between two looks at how much is to be read

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	tailBytes = 1 << 20
+	tailBytes = 128 << 10 // of one answer, compressed
 	// clockSkew is how much the clocks of two control planes may differ.
 	clockSkew = 5 * time.Minute
 )
