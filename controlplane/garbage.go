@@ -291,7 +291,8 @@ func (s *Service) expireOne(ctx context.Context, g *Garbage, d *DeploymentRow) e
 	of := g.of(p)
 	of.Deployments = append(of.Deployments, expired(d))
 	s.metrics.expired.Inc()
-	return s.logs.Delete(ctx, d.Log())
+	s.deleteLog(ctx, d.Log())
+	return nil
 }
 
 func expired(d *DeploymentRow) ExpiredDeployment {

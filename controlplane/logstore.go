@@ -62,6 +62,17 @@ func (d *Deployment) Log() LogRef { return LogRef{d.ID, d.CreatedAt} }
 // Log names the log that an attempt writes.
 func (a Attempt) Log() LogRef { return LogRef{a.Deployment, a.Created} }
 
+// deleteLog deletes the log of a deployment that was just removed. Nobody waits
+// long for a log store that is away: the log is deleted again when the
+// deployment's row is.
+func (s *Service) deleteLog(ctx context.Context, log LogRef) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.logs.Delete(ctx, log); err != nil {
+		s.log.Warn("the log of a removed deployment can't be deleted now; it is tried again in a day", "deployment", log.Deployment, "error", err)
+	}
+}
+
 // unreadableLog logs why a log can't be read, and tells a person so.
 func (s *Service) unreadableLog(id string, err error) error {
 	if errors.Is(err, context.Canceled) {

@@ -118,7 +118,7 @@ func TestBucketThatIsDownIsCaughtUpWith(t *testing.T) {
 	eventually(t, "the route is published when the bucket answers", func() bool { return p.route(productionHost).Project == project.ID })
 }
 
-// downLogs keeps nothing while it is down.
+// downLogs keeps and deletes nothing while it is down.
 type downLogs struct {
 	controlplane.LogStore
 	down atomic.Bool
@@ -129,6 +129,46 @@ func (l *downLogs) Append(ctx context.Context, batches ...controlplane.LogBatch)
 		return errDown
 	}
 	return l.LogStore.Append(ctx, batches...)
+}
+
+func (l *downLogs) Delete(ctx context.Context, logs ...controlplane.LogRef) error {
+	if l.down.Load() {
+		return errDown
+	}
+	return l.LogStore.Delete(ctx, logs...)
+}
+
+// TestLogStoreThatIsDownHoldsUpNoRemoval removes a deployment that has nothing
+// but a log.
+func TestLogStoreThatIsDownHoldsUpNoRemoval(t *testing.T) {
+	down := &downLogs{}
+	p := newPlane(t)
+	down.LogStore = p.logs
+	p.Service = controlplane.New(p.config, p.store, down, stream.NewDirect(down), p.bucket, p.runner, slog.New(slog.DiscardHandler))
+	p.start()
+	d := p.deploy(p.project("repo").ID, "main")
+	b := p.claim(p.next())
+	b.report(lines("one"), site.Event{Type: site.EventFailed, Reason: "done"})
+	kept := func() int {
+		got, err := p.logs.Lines(t.Context(), d.Log(), controlplane.Cursor{}, 10, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got)
+	}
+	down.down.Store(true)
+	if err := p.DeleteDeployment(t.Context(), p.me, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if kept() != 1 {
+		t.Fatal("a log store that is down has deleted it")
+	}
+	down.down.Store(false)
+	p.clock.Advance(25 * time.Hour)
+	p.Sweep(t)
+	if kept() != 0 {
+		t.Error("the log is never deleted")
+	}
 }
 
 func TestLogStoreThatIsDownFailsNoBuild(t *testing.T) {

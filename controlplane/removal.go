@@ -49,7 +49,8 @@ func (s *Service) DeleteDeployment(ctx context.Context, p Principal, id string) 
 		return err
 	}
 	s.uploads.drop(id)
-	return s.logs.Delete(ctx, log)
+	s.deleteLog(ctx, log)
+	return nil
 }
 
 // remove takes a deployment off every host and out of every list.
@@ -69,7 +70,7 @@ func (s *Service) remove(tx Tx, n *notes, p *ProjectRow, d *DeploymentRow) error
 			return err
 		}
 	}
-	if free := now.Add(freeAfter); d.HasManifest && (p.CollectAt.IsZero() || p.CollectAt.After(free)) {
+	if free := now.Add(freeAfter); p.CollectAt.IsZero() || p.CollectAt.After(free) {
 		p.CollectAt = free
 		if err := tx.SaveProject(p); err != nil {
 			return err
