@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/builder/sandbox"
 	"github.com/mini-vercel/mini-vercel/controlplane"
 	"github.com/mini-vercel/mini-vercel/controlplane/api"
-	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/controlplane/store"
 	"github.com/mini-vercel/mini-vercel/internal/supabase"
 	"github.com/mini-vercel/mini-vercel/web"
@@ -31,8 +29,9 @@ func newControlPlaneCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "controlplane",
 		Short: "Run the control plane: API, dashboard, builds",
-		Long: `Runs the API, the dashboard and a local build runner on the data directory. It
-refuses to start where builds can't be isolated, unless BUILD_SANDBOX=none.`,
+		Long: `Runs the API, the dashboard and a local build runner on the data directory, or
+builds in tasks of Amazon ECS where ECS_CLUSTER_NAME is set. It refuses to start
+where builds can't be isolated, unless BUILD_SANDBOX=none.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := f.settings(cmd)
 			if err != nil {
@@ -83,7 +82,7 @@ func mustIsolate(s *Settings, isolation sandbox.Isolation) error {
 
 // collectors are the metrics of the API and of the work behind it.
 func (p *controlPlane) collectors() []prometheus.Collector {
-	all := slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors)
+	all := slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors, p.builders.collectors)
 	if p.supabase != nil {
 		all = append(all, p.supabase.Collectors()...)
 	}
@@ -106,6 +105,7 @@ type controlPlane struct {
 	stream   controlplane.Stream
 	supabase *supabase.Verifier // nil: people have passwords here
 	accounts *controlplane.Accounts
+	builders *builders
 	service  *controlplane.Service
 	server   *webServer
 	metrics  *api.Metrics
@@ -174,17 +174,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	local, err := runner.New(runner.Options{
-		Command: []string{self, "build"},
-		Dir:     p.dir.join("builds"),
-		Env:     builderEnvironment(s, p.dir),
-		Log:     p.log,
-	})
-	if err != nil {
+	if p.builders, err = p.openBuilders(ctx, key); err != nil {
 		return err
 	}
 	edge, err := s.edgeURL()
@@ -200,7 +190,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		BaseDomain:       s.BaseDomain,
 		SiteScheme:       s.SiteScheme,
 		SitePort:         sitePort,
-		PublicURL:        p.reachedAt("127.0.0.1"),
+		PublicURL:        p.builders.url,
 		OwnHosts:         []string{p.publicURL.Hostname()},
 		DNSResolver:      s.DNSResolver,
 		EdgeCNAME:        s.EdgeCNAME,
@@ -209,8 +199,10 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		EdgeURL:          cmp.Or(edge, p.ownEdge),
 		MasterKey:        key,
 		Limits:           s.limits(),
-		MaxBuilds:        s.BuildCount,
+		MaxBuilds:        p.builders.count,
 		MaxProjectBuilds: s.BuildPerProject,
+		ClaimTime:        p.builders.claimTime,
+		DetectTime:       p.builders.detectTime,
 
 		Retention:       retention(s.Retention),
 		KeepDeployments: kept(s.KeepDeployments),
@@ -220,7 +212,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		AllowLocalGit: s.AllowLocalGit,
 		Exclusive:     s.DatabaseURL == "",
 		HeadInterval:  p.bucket.headInterval(),
-	}, p.store, p.logs.LogStore, p.stream, p.bucket, local, p.log)
+	}, p.store, p.logs.LogStore, p.stream, p.bucket, p.builders.runner, p.log)
 	proxies, err := s.proxies()
 	if err != nil {
 		return err
@@ -230,7 +222,7 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		Accounts:       p.accounts,
 		Log:            p.log,
 		PublicURL:      p.publicURL,
-		Hosts:          []string{s.Listen},
+		Hosts:          p.hosts(),
 		TrustedProxies: proxies,
 		Rates: api.Rates{
 			General: s.RateGeneral, SignIn: s.RateSignIn, Deploy: s.RateDeploy, Logs: s.RateLogs, Sensitive: s.RateSensitive,
@@ -252,6 +244,16 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 	}
 	p.server = serve(p.listener, handler, p.log)
 	return nil
+}
+
+// hosts are names, besides its public one, that requests may name this control
+// plane by.
+func (p *controlPlane) hosts() []string {
+	hosts := []string{p.settings.Listen}
+	if u, err := url.Parse(p.builders.url); err == nil {
+		hosts = append(hosts, u.Hostname())
+	}
+	return hosts
 }
 
 // reachedAt is the control plane's address on this machine: by a name of
@@ -303,6 +305,9 @@ func (p *controlPlane) close() error {
 	var errs []error
 	if p.listener != nil && p.server == nil {
 		errs = append(errs, p.listener.Close())
+	}
+	if p.builders != nil {
+		p.builders.close()
 	}
 	if p.stream != nil {
 		errs = append(errs, p.stream.Close())

@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/mini-vercel/mini-vercel/builder/sandbox"
+	"github.com/mini-vercel/mini-vercel/controlplane/runner"
 	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
+	"github.com/mini-vercel/mini-vercel/internal/mototest"
 )
 
 // allCollectors are those of a whole platform: the edge with a certificate storage
@@ -54,7 +56,16 @@ func allCollectors(t *testing.T) []prometheus.Collector {
 	if err := p.start(t.Context(), 80); err != nil {
 		t.Fatal(err)
 	}
-	return append(e.running.Collectors(), p.collectors()...)
+	for _, pair := range mototest.Environ("http://127.0.0.1:1") {
+		name, value, _ := strings.Cut(pair, "=")
+		t.Setenv(name, value)
+	}
+	tasks, err := runner.NewECS(t.Context(), runner.ECSOptions{Cluster: "c", TaskDefinition: "d", Installation: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tasks.Close)
+	return slices.Concat(e.running.Collectors(), p.collectors(), tasks.Collectors())
 }
 
 var (

@@ -56,7 +56,7 @@ type Settings struct {
 	EdgeSecretPrevious   string `env:"EDGE_SECRET_PREVIOUS" secret:"true" help:"The other secret while a fleet changes from one to another."`
 
 	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, none does without."`
-	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores."`
+	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores; with ECS_CLUSTER_NAME: ECS_COUNT."`
 	BuildPerProject int    `env:"BUILD_COUNT_PER_PROJECT" default:"1" help:"Builds at once for one project."`
 
 	DrainNotice time.Duration `env:"DRAIN_NOTICE" default:"5s" help:"How long a control plane that is told to stop still answers, while GET /ready is 503: longer than load balancers take to see that. up takes none."`
@@ -111,12 +111,7 @@ type Settings struct {
 	KafkaSettings      `heading:"Build events through Kafka"`
 	ClickHouseSettings `heading:"Logs in ClickHouse"`
 	SupabaseSettings   `heading:"Sign-in by Supabase Auth"`
-}
-
-// later lists variables of production engines that this version does not have:
-// starting without them would store data where the operator does not expect it.
-var later = map[string]string{
-	"ECS_CLUSTER_NAME": "AWS ECS",
+	ECSSettings        `heading:"Builds on Amazon ECS"`
 }
 
 // former lists variables of earlier versions: to go without them unnoticed would
@@ -151,9 +146,6 @@ func Load(environ []string) (*Settings, error) {
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if engine, ok := later[name]; ok && value != "" {
-			return nil, fmt.Errorf("%s is set, but this version has no %s yet: unset it to use the embedded part", name, engine)
-		}
 		if now, ok := former[name]; ok && value != "" {
 			return nil, fmt.Errorf("%s is no longer a setting: set %s", name, now)
 		}
@@ -172,6 +164,9 @@ func Load(environ []string) (*Settings, error) {
 func (s *Settings) complete() {
 	if s.BuildCount == 0 {
 		s.BuildCount = runtime.NumCPU()
+		if s.ECSCluster != "" {
+			s.BuildCount = max(s.ECSCount, 1)
+		}
 	}
 	if s.SiteScheme == "" {
 		s.SiteScheme = "http"
@@ -256,6 +251,9 @@ func (s *Settings) Check() error {
 		return err
 	}
 	if _, err := s.edgeURL(); err != nil {
+		return err
+	}
+	if err := s.checkECS(); err != nil {
 		return err
 	}
 	if err := s.checkKafka(); err != nil {

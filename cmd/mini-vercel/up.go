@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/mini-vercel/mini-vercel/builder/sandbox"
-	"github.com/mini-vercel/mini-vercel/controlplane/api"
 )
 
 // serverFlags are the flags that the servers share; each wins over its variable.
@@ -154,20 +150,4 @@ func (p *controlPlane) announce(w io.Writer, sites, ownHTTPS string) {
 		next = "login --url " + public
 	}
 	fmt.Fprintf(w, "\nNext, in another terminal:  %s %s\n", os.Args[0], next)
-}
-
-// probe finds out how builds can be isolated here.
-func probe(ctx context.Context, s *Settings) sandbox.Isolation {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	return sandbox.Probe(ctx, sandbox.Config{Mode: s.BuildSandbox})
-}
-
-// describe says it to people.
-func describe(i sandbox.Isolation) api.Isolation {
-	network := "shared with this machine"
-	if i.Network {
-		network = "its own: the internet, but neither this machine nor private addresses"
-	}
-	return api.Isolation{Mode: string(i.Mode), Network: network, Warnings: i.Warnings}
 }
