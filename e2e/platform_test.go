@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,7 @@ type platform struct {
 	data   string // kept across restarts
 	config string // XDG_CONFIG_HOME
 	env    []string
+	port   string // of the control plane; none: a free one
 
 	cmd    *exec.Cmd
 	exited chan error
@@ -70,7 +72,7 @@ var (
 func (p *platform) up() {
 	p.t.Helper()
 	p.out = &transcript{}
-	p.cmd = p.command("up", "--data", p.data, "--port", "0", "--edge-port", "0")
+	p.cmd = p.command("up", "--data", p.data, "--port", cmp.Or(p.port, "0"), "--edge-port", "0")
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
