@@ -81,3 +81,40 @@ func TestTheIssuerIsTheProjectsAddress(t *testing.T) {
 		t.Fatal(out.String())
 	}
 }
+
+// TestUserCommands mend accounts where people sign in by Supabase.
+func TestUserCommands(t *testing.T) {
+	isolate(t)
+	data := t.TempDir()
+	code, stop := startUpOn(t, data)
+	signUp(t, code)
+	stop()
+	user := func(args ...string) ran {
+		return commandWith(t, t.Context(), newer+"\n", append(append([]string{"user"}, args...), "--data", data)...)
+	}
+	if r := user("link", email); r.code != 1 || !strings.Contains(r.stderr, "SUPABASE_URL is not set") {
+		t.Errorf("a link to where people have passwords: %+v", r)
+	}
+	t.Setenv("SUPABASE_URL", "http://127.0.0.1:1")
+	t.Setenv("SUPABASE_ANON_KEY", "sb_publishable_x")
+	t.Setenv("PUBLIC_URL", "https://deploy.example.com")
+	if r := user("link", email); r.code != 0 || !strings.HasPrefix(r.stdout, "https://deploy.example.com/dashboard/signup#code=") || !strings.Contains(r.stderr, email) {
+		t.Errorf("%+v", r)
+	}
+	if r := user("reset-password", email); r.code != 1 || !strings.Contains(r.stderr, "SUPABASE_URL") {
+		t.Errorf("%+v", r)
+	}
+	for _, row := range []struct{ command, address, want string }{
+		{"link", "nobody@example.com", "No account"},
+		{"disable", "nobody@example.com", "No account"},
+		{"enable", "nobody@example.com", "No account"},
+		{"disable", email, "the owner"},
+	} {
+		if r := user(row.command, row.address); r.code != 1 || !strings.Contains(r.stderr, row.want) {
+			t.Errorf("%s %s: %+v", row.command, row.address, r)
+		}
+	}
+	if r := user("enable", email); r.code != 0 || !strings.Contains(r.stderr, "enabled") {
+		t.Errorf("%+v", r)
+	}
+}
