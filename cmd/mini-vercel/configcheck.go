@@ -88,6 +88,9 @@ func (s *Settings) parts(role string) []part {
 		if s.ClickHouseHost != "" {
 			parts = append(parts, s.logsPart())
 		}
+		if s.SupabaseURL != "" {
+			parts = append(parts, s.signInPart())
+		}
 		if s.localBuilds() {
 			parts = append(parts, s.sandboxPart())
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/kafkatest"
 	"github.com/mini-vercel/mini-vercel/internal/pebble"
 	"github.com/mini-vercel/mini-vercel/internal/pgtest"
+	"github.com/mini-vercel/mini-vercel/internal/supabase/supabasetest"
 )
 
 // asked is what becomes of one part of some settings.
@@ -201,6 +202,17 @@ func TestCheckOfKafka(t *testing.T) {
 	asked(t, "controlplane", "build events", env...).works(t, cluster.SASL()[0], "brokers: 1, partitions of check: 3")
 	asked(t, "controlplane", "build events", append(env, "KAFKA_PASSWORD=hush")...).fails(t, "KAFKA_PASSWORD")
 	asked(t, "controlplane", "build events", "KAFKA_BROKERS=127.0.0.1:1").fails(t, "KAFKA_BROKERS", "127.0.0.1:1")
+}
+
+func TestCheckOfSupabase(t *testing.T) {
+	server := supabasetest.Start(t)
+	env := []string{"SUPABASE_URL=" + server.URL, "SUPABASE_ANON_KEY=anon"}
+	asked(t, "controlplane", "sign-in", env...).works(t, server.URL, "published keys: 1")
+	server.Publish()
+	asked(t, "controlplane", "sign-in", env...).fails(t, "SUPABASE_JWT_SECRET is not set", "no keys")
+	asked(t, "controlplane", "sign-in", append(env, "SUPABASE_JWT_SECRET=hush"+strings.Repeat("x", 32))...).works(t, server.URL, "published keys: 0")
+	server.Break(503)
+	asked(t, "controlplane", "sign-in", env...).fails(t, "SUPABASE_URL", "503")
 }
 
 func TestConfigCheckOnTheCommandLine(t *testing.T) {

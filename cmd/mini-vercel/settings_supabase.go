@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -97,4 +98,23 @@ func (s *SupabaseSettings) supabaseProject() api.SupabaseProject {
 		return api.SupabaseProject{}
 	}
 	return api.SupabaseProject{URL: u.String(), AnonKey: s.SupabaseAnonKey}
+}
+
+// signInPart is where people sign in.
+func (s *Settings) signInPart() part {
+	return part{"sign-in", s.SupabaseURL, func(context.Context) (string, error) {
+		v, err := s.verifier(slog.New(slog.DiscardHandler))
+		if err != nil {
+			return "", err // names the variable
+		}
+		defer v.Stop()
+		keys, err := v.Fetch()
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("SUPABASE_URL: the keys of tokens can't be had: %w", err)
+		case keys == 0 && s.SupabaseJWTSecret == "":
+			return "", errors.New("SUPABASE_JWT_SECRET is not set, and the project publishes no keys: set it, or give the project signing keys")
+		}
+		return fmt.Sprintf("Supabase Auth, published keys: %d", keys), nil
+	}}
 }
