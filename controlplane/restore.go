@@ -183,6 +183,9 @@ func (s *Service) clearEmpty(tx Tx) error {
 		if err := tx.DropLease(publisherLease, s.holder); err != nil {
 			return err
 		}
+		if err := tx.DropLease(publisherLease, s.holder); err != nil {
+			return err
+		}
 	}
 	for _, table := range tx.Tables() {
 		switch {
