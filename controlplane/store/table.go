@@ -29,6 +29,7 @@ var tables = []struct {
 	{controlplane.Table{Name: "hosts"}, []string{"host"}},
 	{controlplane.Table{Name: "claims", Passing: true}, []string{"hash"}},
 	{controlplane.Table{Name: "detections", Passing: true}, []string{"id"}},
+	{controlplane.Table{Name: "supabase_keys", Passing: true}, []string{"issuer"}},
 	{controlplane.Table{Name: "reports", Passing: true}, []string{"name"}},
 	{controlplane.Table{Name: "supabase_keys", Passing: true}, []string{"issuer"}},
 }
