@@ -15,6 +15,12 @@ const (
 	// endWait is how long after its end a deployment's log may have lines that the
 	// log store lacks and a stream that does not answer has.
 	endWait = time.Minute
+
+	// storedAge is how old a deployment's end may be for it to be worth a look
+	// whether all of its log is stored, and storedWait how long a reader waits.
+	storedAge  = 24 * time.Hour
+	storedWait = 5 * time.Second
+	storedPoll = 50 * time.Millisecond
 )
 
 // Logs returns lines of a deployment's log. Next is the cursor behind the last
@@ -33,6 +39,11 @@ func (s *Service) Logs(ctx context.Context, p Principal, id string, q LogQuery) 
 		limit = 1000
 	}
 	limit = min(limit, 5000)
+	if after == (Cursor{}) {
+		if err := s.awaitStored(ctx, d); err != nil {
+			return nil, "", err
+		}
+	}
 	if lines, err = s.logs.Lines(ctx, d.Log(), after, limit, q.Query); err != nil {
 		return nil, "", s.unreadableLog(id, err)
 	}
@@ -41,6 +52,31 @@ func (s *Service) Logs(ctx context.Context, p Principal, id string, q LogQuery) 
 		next = Cursor{last.Attempt, last.Seq}.String()
 	}
 	return lines, next, nil
+}
+
+// awaitStored waits for the log store to get the end of a log that has ended: a
+// reader takes what there is for all there will be. Where the stream does not
+// answer, what there is will do.
+func (s *Service) awaitStored(ctx context.Context, d *Deployment) error {
+	if d.EndedAt == nil || s.now().Sub(*d.EndedAt) > storedAge {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storedWait)
+	defer cancel()
+	ticker := time.NewTicker(storedPoll)
+	defer ticker.Stop()
+	for answered := false; ; {
+		stored, err := s.stream.Stored(ctx, d.Log(), *d.EndedAt)
+		if stored || err != nil && !answered {
+			return nil
+		}
+		answered = true
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return Errorf(CodeUnavailable, "The log store does not have all of this log yet: try again in a moment, or follow the log.")
+		}
+	}
 }
 
 // FollowLogs sends a deployment's state, its log from behind a cursor, and then
@@ -87,6 +123,7 @@ type follower struct {
 	position int64 // behind what the tail has given
 	stored   bool  // the log store has answered last
 	delayed  bool  // what the reader was told
+	silent   bool  // there was no tail last
 }
 
 // errReaderGone ends a follower whose reader is gone, or whose service stops.
@@ -176,9 +213,10 @@ func (f *follower) begin(ctx context.Context) error {
 	}
 	if noTail == nil {
 		f.tail, f.position = tail, 0
-	} else if ctx.Err() == nil && !errors.Is(noTail, ErrNotWhole) {
+	} else if ctx.Err() == nil && !errors.Is(noTail, ErrNotWhole) && !f.silent {
 		f.s.log.Warn("no lines come from the stream", "deployment", f.id, "error", noTail)
 	}
+	f.silent = noTail != nil
 	return err
 }
 

@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,10 @@ type Stream interface {
 	// every line; a whole one from the first line, for when the log store does not
 	// answer, or fails with [ErrNotWhole].
 	Tail(ctx context.Context, log LogRef, whole bool) (Tail, error)
+
+	// Stored reports whether the log store has all lines of a log that were
+	// published before a time.
+	Stored(ctx context.Context, log LogRef, before time.Time) (bool, error)
 
 	// Everywhere reports whether tails see what other control planes publish.
 	Everywhere() bool

@@ -33,7 +33,7 @@ func (p *plane) service(runner controlplane.Runner, logs controlplane.LogStore, 
 func overKafka(t *testing.T, topic string) (p *plane, other *controlplane.Service, gate *streamtest.Gate) {
 	t.Helper()
 	c := kafkatest.Shared(t)
-	p = newPlane(t, func(p *plane) { p.config.Exclusive = false })
+	p = newPlane(t, func(p *plane) { p.config.Exclusive, p.config.Now = false, time.Now }) // messages have real times
 	open := func(logs controlplane.LogStore) controlplane.Stream {
 		k, err := stream.OpenKafka(t.Context(), stream.KafkaOptions{Brokers: c.Plain(), Topic: topic, Partitions: 3, StoreEvery: 5 * time.Millisecond}, logs, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -177,7 +177,43 @@ func TestADeploymentThatEndsWhileTheLogStoreIsAwayHasItsWholeLog(t *testing.T) {
 		t.Errorf("said: %.300q", f.said)
 	}
 	gate.Down.Store(false)
-	streamtest.WantStored(t, gate, controlplane.LogRef{Deployment: d.ID, Created: d.CreatedAt}, numbered(0, 30))
+	// Who reads the log takes what there is for the whole, and so waits for it.
+	got, _, err := p.Logs(t.Context(), p.me, d.ID, controlplane.LogQuery{})
+	if err != nil || len(got) != 30 {
+		t.Errorf("%d lines, %v", len(got), err)
+	}
+}
+
+// behindStream never gets all into the log store.
+type behindStream struct{ controlplane.Stream }
+
+func (behindStream) Stored(context.Context, controlplane.LogRef, time.Time) (bool, error) {
+	return false, nil
+}
+
+func TestAnEndedLogThatIsNotAllThereIsNotGivenOut(t *testing.T) {
+	p := newPlane(t)
+	p.overStream(func(logs controlplane.LogStore) controlplane.Stream { return behindStream{stream.NewDirect(logs)} })
+	p.start()
+	d := p.deploy(p.project("repo").ID, "main")
+	b := p.claim(p.next())
+	b.report(lines("a"))
+	read := func() (int, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		got, _, err := p.Logs(ctx, p.me, d.ID, controlplane.LogQuery{})
+		return len(got), err
+	}
+	if n, err := read(); n != 1 || err != nil {
+		t.Errorf("while it is built: %d lines, %v", n, err)
+	}
+	b.report(site.Event{Type: site.EventFailed, Reason: "done"})
+	_, err := read()
+	wantCode(t, err, controlplane.CodeUnavailable)
+	p.clock.Advance(24*time.Hour + time.Second)
+	if n, err := read(); n != 1 || err != nil {
+		t.Errorf("a day later: %d lines, %v", n, err)
+	}
 }
 
 func TestWithoutKafkaAFollowerWaitsForTheLogStore(t *testing.T) {

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -85,6 +86,11 @@ func (s *Direct) Tail(_ context.Context, log controlplane.LogRef, whole bool) (c
 	}
 	s.tails[t.deployment][t] = struct{}{}
 	return t, nil
+}
+
+// Stored implements [controlplane.Stream].
+func (s *Direct) Stored(context.Context, controlplane.LogRef, time.Time) (bool, error) {
+	return true, nil
 }
 
 // Everywhere implements [controlplane.Stream].

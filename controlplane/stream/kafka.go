@@ -95,6 +95,20 @@ func (k *Kafka) Publish(ctx context.Context, log controlplane.LogRef, events []s
 	return nil
 }
 
+// storedSkew is how much earlier than others the clock may be of whoever wrote.
+const storedSkew = 5 * time.Second
+
+// Stored implements [controlplane.Stream].
+func (k *Kafka) Stored(ctx context.Context, log controlplane.LogRef, before time.Time) (bool, error) {
+	p := k.partition(log.Deployment)
+	behind, err := k.since(ctx, p, before.Add(storedSkew))
+	if err != nil || behind == 0 {
+		return err == nil, err
+	}
+	committed, err := k.committed(ctx, p)
+	return committed >= behind, err
+}
+
 // Everywhere implements [controlplane.Stream].
 func (k *Kafka) Everywhere() bool { return true }
 

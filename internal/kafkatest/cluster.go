@@ -66,7 +66,7 @@ func Shared(t testing.TB) *Cluster {
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
 		var dir string
-		if dir, shared.err = os.MkdirTemp("", "kafkatest-"); shared.err == nil {
+		if dir, shared.err = os.MkdirTemp("", "kafkatest-"); shared.err == nil { //nolint:usetesting // it outlives this test
 			if shared.cluster, shared.err = start(java, jars, dir, 1); shared.err != nil {
 				os.RemoveAll(dir)
 			}

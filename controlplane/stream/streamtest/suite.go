@@ -26,6 +26,7 @@ func Run(t *testing.T, logs func(t *testing.T) controlplane.LogStore, open Open)
 		run  func(t *testing.T, s *suite)
 	}{
 		{"what is published is stored in order", testStored},
+		{"it is known whether all is stored", testStoredBefore},
 		{"what is published again is stored once", testOnce},
 		{"only lines are stored", testStates},
 		{"nothing published is lost while the log store is away", testStoreAway},

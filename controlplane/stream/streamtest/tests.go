@@ -28,6 +28,39 @@ func testStored(t *testing.T, s *suite) {
 	}
 }
 
+func testStoredBefore(t *testing.T, s *suite) {
+	log, later := Ref("d"), Ref("later")
+	stored := func(want bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+			got, err := s.Stored(t.Context(), log, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("stored is %v", got)
+			}
+		}
+	}
+	stored(true) // nothing was published
+	Publish(t, s, log, Event(log, 1, 1, "a"))
+	stored(true)
+	WantStored(t, s.logs, log, []string{"a"})
+	if !s.Everywhere() {
+		return // what can't be stored can't be published
+	}
+	s.logs.Down.Store(true)
+	Publish(t, s, log, Event(log, 1, 2, "b"))
+	stored(false)
+	s.logs.Down.Store(false)
+	Publish(t, s, later, Event(later, 1, 1, "c"))
+	stored(true)
+	WantStored(t, s.logs, log, []string{"a", "b"})
+}
+
 func testOnce(t *testing.T, s *suite) {
 	log := Ref("d")
 	events := []site.Event{Event(log, 1, 1, Texts(0, 5)...), Event(log, 1, 6, Texts(5, 9)...)}
