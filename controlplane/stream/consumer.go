@@ -21,7 +21,7 @@ const (
 	leaveTime     = 2 * time.Second        // to say goodbye
 
 	fetchBytes  = 64 << 10 // of one answer, compressed
-	storeLines  = 20_000   // in one call of the log store, about
+	storeLines  = 50_000   // in one call of the log store, about
 	storeBytes  = 8 << 20  // likewise, of text
 	storeTime   = 30 * time.Second
 	mostBackoff = 5 * time.Second // while the log store is away

@@ -214,6 +214,7 @@ func TestWhatIsNoEventIsPutAside(t *testing.T) {
 		{"d", "", created, "malformed JSON"},
 		{"d", `[]`, created, "malformed JSON"},
 		{"d", `{"v":2,"new":true}`, created, "version 2 is not known"},
+		{"d", `{"v":3,"seq":{"new":"form"}}`, created, "version 3 is not known"},
 		{"d", `{"v":1,"seq":"x"}`, created, "malformed JSON"},
 		{"d", good, nil, "the header created is missing"},
 		{"d", good, []kafka.Header{{Key: "created", Value: []byte("today")}}, "the header created is not a time"},

@@ -94,17 +94,22 @@ func (m *message) decode() (controlplane.LogRef, *site.Event, error) {
 			log.Created = created.UTC()
 		}
 	}
-	var version struct {
-		Version int `json:"v"`
-	}
-	if err := json.Unmarshal(m.value, &version); err != nil {
-		return log, nil, fmt.Errorf("malformed JSON: %w", err)
-	}
-	if version.Version != site.EventVersion {
-		return log, nil, fmt.Errorf("version %d is not known, only %d", version.Version, site.EventVersion)
-	}
 	e := &site.Event{}
-	if err := json.Unmarshal(m.value, e); err != nil {
+	err := json.Unmarshal(m.value, e)
+	if err != nil {
+		// One of a later version may look different.
+		var version struct {
+			Version int `json:"v"`
+		}
+		if json.Unmarshal(m.value, &version) != nil {
+			return log, nil, fmt.Errorf("malformed JSON: %w", err)
+		}
+		e.Version = version.Version
+	}
+	switch {
+	case e.Version != site.EventVersion:
+		return log, nil, fmt.Errorf("version %d is not known, only %d", e.Version, site.EventVersion)
+	case err != nil:
 		return log, nil, fmt.Errorf("malformed JSON: %w", err)
 	}
 	switch {
