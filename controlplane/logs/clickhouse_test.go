@@ -161,7 +161,6 @@ func TestClickHouseBoundsAnInsert(t *testing.T) {
 		days  int
 		want  int
 	}{
-		{"lines below", numbered(1, 0, 99_999), 1, 1},
 		{"lines at", numbered(1, 0, 100_000), 1, 1},
 		{"lines above", numbered(1, 0, 100_001), 1, 2},
 		{"bytes at", large(32), 1, 1},

@@ -34,7 +34,7 @@ func newDir(t testing.TB) string {
 			os.RemoveAll(dir)
 		}
 	}
-	dir, err := os.MkdirTemp(memory, fmt.Sprintf("mini-vercel-clickhouse-%d-", os.Getpid()))
+	dir, err := os.MkdirTemp(memory, fmt.Sprintf("mini-vercel-clickhouse-%d-", os.Getpid())) //nolint:usetesting // t.TempDir is on the disk
 	if err != nil {
 		t.Fatal(err)
 	}
