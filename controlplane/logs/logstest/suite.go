@@ -258,34 +258,32 @@ func testSearchLetters(t *testing.T, s controlplane.LogStore) {
 	}
 }
 
-// testSearchPages finds the same by pages of several sizes, among more lines than a
-// store reads at once.
+// testSearchPages finds the same by pages of several sizes, among more lines
+// than a store reads at once.
 func testSearchPages(t *testing.T, s controlplane.LogStore) {
 	var lines []controlplane.LogLine
-	want := map[string][]string{}
+	var want []string
 	for n := range int64(21_000) {
 		text := fmt.Sprint(n)
 		if n%7_000 == 6_999 {
 			text += " Wärme"
-			want["WÄR"], want["Ä"], want["rm"] = append(want["WÄR"], text), append(want["Ä"], text), append(want["rm"], text)
+			want = append(want, text)
 		}
 		lines = append(lines, line(1+int(n/10_000), 1+n, text))
 	}
 	write(t, s, "d", lines...)
-	for query, want := range want {
-		for _, limit := range []int{1, 2, len(want) + 1} {
-			got, after := []string{}, controlplane.Cursor{}
-			for {
-				page := read(t, s, "d", after, limit, query)
-				got = append(got, textsOf(page)...)
-				if len(page) < limit {
-					break
-				}
-				last := page[len(page)-1]
-				after = controlplane.Cursor{Attempt: last.Attempt, Seq: last.Seq}
+	for query, limit := range map[string]int{"Ä": 1, "WÄR": 3, "rm": 2, "ärm": 4} {
+		got, after := []string{}, controlplane.Cursor{}
+		for {
+			page := read(t, s, "d", after, limit, query)
+			got = append(got, textsOf(page)...)
+			if len(page) < limit {
+				break
 			}
-			same(t, fmt.Sprintf("%s by %d", query, limit), got, want)
+			last := page[len(page)-1]
+			after = controlplane.Cursor{Attempt: last.Attempt, Seq: last.Seq}
 		}
+		same(t, fmt.Sprintf("%s by %d", query, limit), got, want)
 	}
 }
 
