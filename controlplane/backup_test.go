@@ -108,7 +108,7 @@ func TestRestoreOfAnOlderBackup(t *testing.T) {
 
 		p.loseDatabase()
 		report := p.restore(backup)
-		if report.Canceled != 2 || report.Deployments != 3 || report.Removed != 2 {
+		if report.Canceled != 2 || report.Deployments != 3 || report.Removed != 1 || len(report.Losses) != 0 {
 			t.Errorf("%+v", report)
 		}
 		same(t, "what people see", p.shown(), seen)

@@ -406,57 +406,62 @@ func (r *recovery) removed() error {
 	if !r.older {
 		return nil
 	}
-	for _, route := range r.c.routes {
-		h, err := r.tx.Host(route.Host)
-		if err != nil || !h.Gone || h.Generation != route.Generation {
-			if err == nil || CodeOf(err) == CodeNotFound {
+	// Projects first: of one that was deleted there is nothing more to remove.
+	for _, role := range []Role{RoleProduction, RoleDeployment} {
+		for _, route := range r.c.routes {
+			if r.role(route) != role || !route.Gone {
 				continue
 			}
-			return err
-		}
-		p, err := r.tx.Project(h.ProjectID)
-		if CodeOf(err) == CodeNotFound || err == nil && p.State == projectDeleted {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		switch r.role(route) {
-		case RoleDeployment:
-			hostID, _, _ := strings.Cut(route.Host, "--")
-			d, err := r.tx.DeploymentByHostID(p.ID, hostID)
-			if CodeOf(err) == CodeNotFound || err == nil && !d.Status.Ended() {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			// A project that moved to another subdomain has left tombstones too.
-			if hosts, err := r.tx.HostsOfDeployments([]string{d.ID}); err != nil || len(hosts) > 0 {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			d.RemovedAt, d.UpdatedAt, d.IdempotencyKey = r.now, r.now, ""
-			if _, err := r.tx.SaveDeployment(d, d.Status, d.Attempt); err != nil {
-				return err
-			}
-			r.report.Removed++
-		case RoleProduction:
-			if r.c.projects[p.ID] != nil || route.Host != r.s.productionHost(p.SubDomain) {
-				continue
-			}
-			if err := r.tx.DeleteDomains(p.ID); err != nil {
-				return err
-			}
-			p.State, p.SubDomain, p.CustomDomain, p.CollectAt, p.UpdatedAt = projectDeleted, "deleted-"+p.ID, "", r.now, r.now
-			if err := r.tx.SaveProject(p); err != nil {
+			if err := r.removedBy(route, role); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// removedBy draws the conclusion of one tombstone.
+func (r *recovery) removedBy(route *site.RouteRecord, role Role) error {
+	h, err := r.tx.Host(route.Host)
+	if CodeOf(err) == CodeNotFound || err == nil && (!h.Gone || h.Generation != route.Generation) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p, err := r.tx.Project(h.ProjectID)
+	if CodeOf(err) == CodeNotFound || err == nil && p.State == projectDeleted {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if role == RoleProduction {
+		if r.c.projects[p.ID] != nil || route.Host != r.s.productionHost(p.SubDomain) {
+			return nil // it is there, or has moved to another subdomain
+		}
+		if err := r.tx.DeleteDomains(p.ID); err != nil {
+			return err
+		}
+		p.State, p.SubDomain, p.CustomDomain, p.CollectAt, p.UpdatedAt = projectDeleted, "deleted-"+p.ID, "", r.now, r.now
+		return r.tx.SaveProject(p)
+	}
+	hostID, _, _ := strings.Cut(route.Host, "--")
+	d, err := r.tx.DeploymentByHostID(p.ID, hostID)
+	if CodeOf(err) == CodeNotFound || err == nil && !d.Status.Ended() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// A project that moved to another subdomain has left tombstones too.
+	if hosts, err := r.tx.HostsOfDeployments([]string{d.ID}); err != nil || len(hosts) > 0 {
+		return err
+	}
+	d.RemovedAt, d.UpdatedAt, d.IdempotencyKey = r.now, r.now, ""
+	r.report.Removed++
+	_, err = r.tx.SaveDeployment(d, d.Status, d.Attempt)
+	return err
 }
 
 // follow has everything published again, under generations of its own.

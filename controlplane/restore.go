@@ -70,6 +70,12 @@ func (s *Service) reportMissing(ctx context.Context, report *Recovery) error {
 			return err
 		}
 		for _, id := range projects {
+			if p, err := tx.Project(id); err != nil || p.State == projectDeleted {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			if kept[id], err = tx.KeptManifests(id, false, 1<<30); err != nil {
 				return err
 			}

@@ -85,7 +85,7 @@ func TestACopyIsAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := file.Exec("INSERT INTO counters VALUES ('n', 1); INSERT INTO users VALUES ('u', 'e', 'n', 'h', 'no number', 1)"); err != nil {
+	if _, err := file.Exec("INSERT INTO counters VALUES ('n', 1); INSERT INTO users (id, email, name, password_hash, admin, created_at) VALUES ('u', 'e', 'n', 'h', 'no number', 1)"); err != nil {
 		t.Fatal(err)
 	}
 	address := pgtest.Database(t)
