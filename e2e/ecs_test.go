@@ -197,9 +197,9 @@ type task struct {
 }
 
 // container has a container's rights and no more: its processes are its own,
-// control groups are read-only, and root has what it has by default.
+// control groups are read-only, and root has what deploy/ecs leaves it.
 const container = `for dir in $(cut -d" " -f5 /proc/self/mountinfo | grep ^/sys/fs/cgroup); do mount -o remount,bind,ro "$dir" || exit 90; done
-setpriv --bounding-set -all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap --inh-caps=-all -- "$@" & wait $!`
+setpriv --bounding-set -all,+chown,+dac_override,+fowner,+kill,+setgid,+setuid,+setpcap --inh-caps=-all -- "$@" & wait $!`
 
 func runTasks(t *testing.T, proxy *mototest.Proxy) *cluster {
 	c := &cluster{t: t, dir: t.TempDir(), tasks: map[string]*task{}}

@@ -129,6 +129,7 @@ func open(config Config, isolation Isolation, workspace string, limits Limits) (
 		}
 	}
 	if isolation.Mode == ModeTask {
+		openToAll("/tmp")
 		s.container = ownContainer()
 		s.limits = limits.withinContainer(s.container.memoryBytes())
 	}

@@ -30,6 +30,14 @@ func taskRole() error {
 	return nil
 }
 
+// openToAll lets every user make files in a directory and remove none but his
+// own. A volume that is mounted as one for temporary files belongs to root.
+func openToAll(dir string) {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() && info.Mode().Perm() != 0o777 {
+		_ = os.Chmod(dir, 0o777|os.ModeSticky) // where that fails, commands have a directory of their own still
+	}
+}
+
 // builderBytes is what of a container's memory is left to the builder, or a
 // quarter where that is less.
 const builderBytes = 512 << 20

@@ -198,6 +198,20 @@ func TestTheLimitOnMemoryOfATask(t *testing.T) {
 	}
 }
 
+func TestADirectoryIsOpenedToAll(t *testing.T) {
+	dir := t.TempDir()
+	for _, was := range []os.FileMode{0o755, 0o700} {
+		if err := os.Chmod(dir, was); err != nil {
+			t.Fatal(err)
+		}
+		openToAll(dir)
+		if info, err := os.Stat(dir); err != nil || info.Mode() != os.ModeDir|os.ModeSticky|0o777 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	}
+	openToAll(filepath.Join(dir, "missing"))
+}
+
 func TestATaskIsFoundOut(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can run commands as another user")
