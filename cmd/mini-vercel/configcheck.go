@@ -93,6 +93,8 @@ func (s *Settings) parts(role string) []part {
 		}
 		if s.localBuilds() {
 			parts = append(parts, s.sandboxPart())
+		} else {
+			parts = append(parts, s.tasksPart())
 		}
 		parts = append(parts, s.resolverPart())
 	}
@@ -108,7 +110,7 @@ func (s *Settings) parts(role string) []part {
 }
 
 // localBuilds is whether builders run on the control plane's own machine.
-func (s *Settings) localBuilds() bool { return true }
+func (s *Settings) localBuilds() bool { return s.ECSCluster == "" }
 
 // askParts asks all at once, each with a deadline of its own.
 func askParts(ctx context.Context, parts []part) []partState {

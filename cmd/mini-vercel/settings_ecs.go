@@ -108,7 +108,7 @@ func (s *Settings) builderURL() (*url.URL, error) {
 	if isThisMachine(u.Hostname()) {
 		return nil, fmt.Errorf("%s=%s: tasks of ECS can't reach this machine by that name: set BUILDER_URL to an address that they can", name, address)
 	}
-	if s.R2Endpoint != "" {
+	if s.R2Endpoint != "" && s.R2Uploads != "relayed" {
 		if e, err := url.Parse(s.R2Endpoint); err == nil && isThisMachine(e.Hostname()) {
 			return nil, fmt.Errorf("R2_ENDPOINT=%s: tasks of ECS upload to the bucket, and can't reach this machine by that name", s.R2Endpoint)
 		}
@@ -126,9 +126,8 @@ func isThisMachine(host string) bool {
 	return err == nil && (a.Unmap().IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast())
 }
 
-// openECS makes the runner of tasks, and asks AWS whether it will do. Where AWS
-// does not answer, it may later: that stops no start.
-func (s *Settings) openECS(ctx context.Context, masterKey []byte, log *slog.Logger) (*runner.ECS, error) {
+// newECS makes the runner of tasks.
+func (s *Settings) newECS(ctx context.Context, masterKey []byte, log *slog.Logger) (*runner.ECS, error) {
 	publicIP, err := s.ecsPublicIP()
 	if err != nil {
 		return nil, err
@@ -143,6 +142,16 @@ func (s *Settings) openECS(ctx context.Context, masterKey []byte, log *slog.Logg
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ECS_CLUSTER_NAME=%s: %w", s.ECSCluster, err)
+	}
+	return e, nil
+}
+
+// openECS makes that runner, and asks AWS whether it will do. Where AWS does not
+// answer, it may later: that stops no start.
+func (s *Settings) openECS(ctx context.Context, masterKey []byte, log *slog.Logger) (*runner.ECS, error) {
+	e, err := s.newECS(ctx, masterKey, log)
+	if err != nil {
+		return nil, err
 	}
 	within, cancel := context.WithTimeout(ctx, ecsCheckTime)
 	defer cancel()

@@ -44,6 +44,7 @@ func TestSettingsOfECS(t *testing.T) {
 		{onECS("BUILDER_URL=http://x.localhost"), "BUILDER_URL"},
 		{onECS("BUILDER_URL=deploy.example.org"), "BUILDER_URL"},
 		{onECS("BUILDER_URL=https://deploy.example.org/api"), "BUILDER_URL"},
+		{onECS("R2_BUCKET_NAME=x", "R2_ENDPOINT=http://localhost:9001", "R2_ACCESS_KEY_ID=a", "R2_SECRET_ACCESS_KEY=b", "R2_UPLOADS=relayed"), ""},
 		{onECS("R2_BUCKET_NAME=x", "R2_ENDPOINT=http://localhost:9001", "R2_ACCESS_KEY_ID=a", "R2_SECRET_ACCESS_KEY=b"), "R2_ENDPOINT"},
 		{[]string{"ECS_TASK_DEFINITION=builder"}, "ECS_CLUSTER_NAME"},
 		{[]string{"ECS_SUBNETS=subnet-1"}, "ECS_CLUSTER_NAME"},
@@ -132,12 +133,20 @@ func TestAStartAsksECS(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if row.fault != nil {
-				for range 10 {
+				for range 20 {
 					proxy.Fail("DescribeClusters", *row.fault)
 				}
 				defer proxy.NoFaults()
 			}
 			b, err := buildersOf(t, proxy.URL, row.env...)
+			s, loadErr := Load(row.env)
+			if loadErr != nil {
+				t.Fatal(loadErr)
+			}
+			state := askParts(t.Context(), []part{s.tasksPart()})[0]
+			if away := row.fault != nil && row.says == ""; state.OK != (row.says == "" && !away) || !strings.Contains(state.Error+state.Detail, row.says) {
+				t.Errorf("config check says %+v", state)
+			}
 			if row.says != "" {
 				if err == nil || !strings.Contains(err.Error(), row.says) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("%v", err)
