@@ -531,7 +531,7 @@ func TestDrainLetsBuildsEnd(t *testing.T) {
 			t.Errorf("the other one builds %s", b.job.Deployment)
 		}
 		// Its own builder is still heard, and ends.
-		p = f.on(leaving)
+		f.on(leaving)
 		if d := first.finish(page); d.Status != controlplane.StatusReady || d.Attempt != 1 {
 			t.Errorf("%+v", d)
 		}

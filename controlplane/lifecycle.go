@@ -51,8 +51,8 @@ const drainEvery = 50 * time.Millisecond
 // their builders are ended. Everything else goes on until Stop.
 func (s *Service) Drain(ctx context.Context) error {
 	s.leave()
-	s.dispatch.Lock() // what is being started is one of the builders then
-	s.dispatch.Unlock()
+	s.dispatch.Lock()   // what is being started is one of the builders then
+	s.dispatch.Unlock() //nolint:staticcheck // it was waited for
 	ticker := time.NewTicker(drainEvery)
 	defer ticker.Stop()
 	for waits := true; waits && !s.runner.Survives() && len(s.builders.all()) > 0; {

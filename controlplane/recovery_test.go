@@ -2,7 +2,6 @@ package controlplane_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -28,19 +27,6 @@ func (p *plane) loseDatabase() {
 			p.t.Fatal(err)
 		}
 	}
-	p.open()
-}
-
-// stopped ends the control plane in good order, and opens its stores again.
-func (p *plane) stopped() {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := p.Stop(ctx); err != nil {
-		p.t.Fatal(err)
-	}
-	p.store.Close()
-	p.logs.Close()
 	p.open()
 }
 
@@ -371,11 +357,10 @@ func TestOnlyAnEmptyDatabaseIsFilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	accounts := controlplane.NewAccounts(controlplane.AccountsConfig{Now: p.clock.Now}, p.store)
-	code, err := accounts.Open(t.Context())
-	if err != nil {
+	if _, err := accounts.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err = p.store.Update(t.Context(), func(tx controlplane.Tx) error {
+	err := p.store.Update(t.Context(), func(tx controlplane.Tx) error {
 		owner, err := tx.UnclaimedOwner()
 		if err != nil {
 			return err
@@ -400,7 +385,8 @@ func TestOnlyAnEmptyDatabaseIsFilled(t *testing.T) {
 			t.Errorf("%s into a new database: %v", name, err)
 		}
 	}
-	if code, err = accounts.Open(t.Context()); err != nil {
+	code, err := accounts.Open(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := accounts.SignUp(t.Context(), controlplane.SignUpInput{Email: "me@example.com", Password: "correct horse", Code: code}); err != nil {

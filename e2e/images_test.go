@@ -114,7 +114,7 @@ func newContainers(t *testing.T) *containers {
 	if libraries, err := file.ImportedLibraries(); err != nil || len(libraries) > 0 {
 		t.Fatalf("%s is not static: it needs %v, %v. Build it by `make build`", binary, libraries, err)
 	}
-	dir, err := os.MkdirTemp("", "mv-") // podman takes no long path
+	dir, err := os.MkdirTemp("", "mv-") //nolint:usetesting // podman takes no long path
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -60,11 +61,11 @@ func (a *API) backup(ctx context.Context, _ *struct{}) (*huma.StreamResponse, er
 		w.Header().Set("Content-Type", backupType)
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "mini-vercel-"+a.Now().UTC().Format("20060102-150405")+".backup"))
-		if r.Method == http.MethodHead {
-			begin(r.Context(), nil)
-			return
+		var to io.Writer // none for HEAD
+		if r.Method != http.MethodHead {
+			to = out
 		}
-		if _, err := begin(r.Context(), out); err != nil {
+		if _, err := begin(r.Context(), to); err != nil {
 			a.Log.WarnContext(r.Context(), "a backup ended early", "error", err)
 			panic(http.ErrAbortHandler) // so that the client does not take the part for the whole
 		}

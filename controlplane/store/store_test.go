@@ -161,6 +161,9 @@ func TestEveryTableIsNamed(t *testing.T) {
 		}
 		there = append(there, name)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	err = s.View(t.Context(), func(tx controlplane.Tx) error {
 		for _, table := range tx.Tables() {
 			named = append(named, table.Name)
