@@ -148,22 +148,8 @@ func TestEveryTableIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.Query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version' ORDER BY name")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var there, named []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			t.Fatal(err)
-		}
-		there = append(there, name)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
+	there := columnOf(t, db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version' ORDER BY name")
+	var named []string
 	err = s.View(t.Context(), func(tx controlplane.Tx) error {
 		for _, table := range tx.Tables() {
 			named = append(named, table.Name)
