@@ -184,23 +184,29 @@ func TestADeploymentThatEndsWhileTheLogStoreIsAwayHasItsWholeLog(t *testing.T) {
 	}
 }
 
-// behindStream never gets all into the log store.
-type behindStream struct{ controlplane.Stream }
+// behindStream never gets all into the log store. Whoever asks gives up then.
+type behindStream struct {
+	controlplane.Stream
+	giveUp func()
+}
 
-func (behindStream) Stored(context.Context, controlplane.LogRef, time.Time) (bool, error) {
+func (s *behindStream) Stored(context.Context, controlplane.LogRef, time.Time) (bool, error) {
+	s.giveUp()
 	return false, nil
 }
 
 func TestAnEndedLogThatIsNotAllThereIsNotGivenOut(t *testing.T) {
 	p := newPlane(t)
-	p.overStream(func(logs controlplane.LogStore) controlplane.Stream { return behindStream{stream.NewDirect(logs)} })
+	behind := &behindStream{}
+	p.overStream(func(logs controlplane.LogStore) controlplane.Stream { behind.Stream = stream.NewDirect(logs); return behind })
 	p.start()
 	d := p.deploy(p.project("repo").ID, "main")
 	b := p.claim(p.next())
 	b.report(lines("a"))
 	read := func() (int, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		behind.giveUp = cancel
 		got, _, err := p.Logs(ctx, p.me, d.ID, controlplane.LogQuery{})
 		return len(got), err
 	}
