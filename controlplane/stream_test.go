@@ -198,7 +198,10 @@ func (s *behindStream) Stored(context.Context, controlplane.LogRef, time.Time) (
 func TestAnEndedLogThatIsNotAllThereIsNotGivenOut(t *testing.T) {
 	p := newPlane(t)
 	behind := &behindStream{}
-	p.overStream(func(logs controlplane.LogStore) controlplane.Stream { behind.Stream = stream.NewDirect(logs); return behind })
+	p.overStream(func(logs controlplane.LogStore) controlplane.Stream {
+		behind.Stream = stream.NewDirect(logs)
+		return behind
+	})
 	p.start()
 	d := p.deploy(p.project("repo").ID, "main")
 	b := p.claim(p.next())
