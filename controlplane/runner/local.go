@@ -1,4 +1,5 @@
-// Package runner starts builders as processes of this machine.
+// Package runner starts builders: [Local] as processes of this machine, [ECS] as
+// tasks of Amazon ECS.
 package runner
 
 import (
