@@ -20,12 +20,12 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
-// The exit codes of a builder. Any other is a crash.
+// The exit codes of a builder, see [site.ExitDone].
 const (
-	ExitDone   = 0 // published, or detected
-	ExitFailed = 1 // the build has failed, and an event has said so
-	ExitBroken = 2 // the builder could not work or could not say what has failed
-	ExitOver   = 3 // canceled, or the attempt is not wanted any more
+	ExitDone   = site.ExitDone
+	ExitFailed = site.ExitFailed
+	ExitBroken = site.ExitBroken
+	ExitOver   = site.ExitOver
 )
 
 // lastWords is how long a builder tries to say how its build ended.

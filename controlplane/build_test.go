@@ -171,6 +171,7 @@ func TestBuilderThatEndsByItselfFailsTheDeployment(t *testing.T) {
 			p := newPlane(t).start()
 			d := p.deploy(p.project("repo").ID, "")
 			b := p.claim(p.next())
+			b.report(site.Event{Type: site.EventStarted})
 			row.exit.Handle = b.job.AttemptID
 			p.runner.exits <- row.exit
 			if row.want == controlplane.StatusInProgress {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 const (
@@ -256,9 +258,26 @@ func (s *Service) builderEnded(ctx context.Context, a Attempt, exit BuilderExit)
 		s.takeBack(ctx, a, fault{why: cmp.Or(cutText(exit.Reason, maxReason), whyNoRoom), noRoom: true})
 	case exit.Lost:
 		s.takeBack(ctx, a, fault{why: cmp.Or(cutText(exit.Reason, maxReason), "its machine was lost")})
+	case (exit.Code == site.ExitBroken || exit.Code == site.ExitOver) && s.neverBegan(ctx, a):
+		s.takeBack(ctx, a, fault{why: "its builder did not begin: " + exitReason(exit), wait: time.Duration(a.Number) * requeueWait})
 	default:
 		s.failAttempt(ctx, a, exitReason(exit))
 	}
+}
+
+// neverBegan reports whether an attempt's builder has reported nothing: then no
+// command of a user has run, and it is the platform's fault that it ended, as
+// where the claim was lost with a control plane or the database.
+func (s *Service) neverBegan(ctx context.Context, a Attempt) bool {
+	began := true
+	err := s.store.View(ctx, func(tx Tx) error {
+		d, err := tx.Deployment(a.Deployment)
+		if err == nil {
+			began = d.LastSeq > 0
+		}
+		return err
+	})
+	return err == nil && !began
 }
 
 func exitReason(exit BuilderExit) string {

@@ -87,8 +87,29 @@ func (c *clock) Peek() time.Time {
 func TestBuilderThatEndsAtOnceIsNotMissed(t *testing.T) {
 	p := newPlane(t, func(p *plane) { p.runner.instant = true }).start()
 	d := p.deploy(p.project("repo").ID, "main")
-	if got := p.is(d.ID, controlplane.StatusFail); !strings.Contains(got.Reason, "at once") {
-		t.Errorf("reason: %s", got.Reason)
+	// It had not begun: that is the platform's fault, and is tried again.
+	var got *controlplane.Deployment
+	eventually(t, "the last attempt has ended", func() bool {
+		p.clock.Advance(10 * time.Second)
+		var err error
+		if got, err = p.Deployment(t.Context(), p.me, d.ID); err != nil {
+			t.Fatal(err)
+		}
+		return got.Status == controlplane.StatusFail
+	})
+	if got.Attempt != controlplane.MaxAttempts || !strings.Contains(got.Reason, "at once") {
+		t.Errorf("attempt %d: %s", got.Attempt, got.Reason)
+	}
+}
+
+func TestBuilderThatBreaksLaterHasFailed(t *testing.T) {
+	p := newPlane(t).start()
+	d := p.deploy(p.project("repo").ID, "main")
+	b := p.claim(p.next())
+	b.report(site.Event{Type: site.EventStarted})
+	p.runner.exit(b.job.AttemptID, site.ExitBroken, "no memory")
+	if got := p.is(d.ID, controlplane.StatusFail); got.Attempt != 1 || !strings.Contains(got.Reason, "no memory") {
+		t.Errorf("attempt %d: %s", got.Attempt, got.Reason)
 	}
 }
 

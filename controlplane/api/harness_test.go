@@ -56,6 +56,7 @@ type plane struct {
 	dns      *dnstest.Server
 	log      *lockedBuffer
 	setup    string // the code
+	leaving  chan struct{}
 	draining chan struct{}
 
 	config        controlplane.Config
@@ -71,13 +72,13 @@ const publicURL = "http://deploy.example.com"
 
 func newPlane(t testing.TB, options ...option) *plane {
 	t.Helper()
-	p := &plane{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &lockedBuffer{}, draining: make(chan struct{})}
+	p := &plane{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &lockedBuffer{}, leaving: make(chan struct{}), draining: make(chan struct{})}
 	public, err := url.Parse(publicURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.options = api.Options{
-		PublicURL: public, Rates: generous, Draining: p.draining, Version: "1.2.3", BaseDomain: "example.test",
+		PublicURL: public, Rates: generous, Leaving: p.leaving, Draining: p.draining, Version: "1.2.3", BaseDomain: "example.test",
 		SiteURLPattern: "http://{subDomain}.example.test", Isolation: api.Isolation{Mode: "bubblewrap", Network: "isolated"}, Now: p.clock.Now,
 		Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

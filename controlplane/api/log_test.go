@@ -56,6 +56,8 @@ func TestClickHouseIsAwayForAWhile(t *testing.T) {
 		}
 	}
 	ready(http.StatusServiceUnavailable).field("logs")
+	p.anonymous().do("GET", "/ready?part=database", nil).is(http.StatusOK)
+	p.anonymous().do("GET", "/ready?part=database&part=logs", nil).is(http.StatusServiceUnavailable)
 
 	server.Start(t)
 	builder.report(job, 51, lines(texts[50:]...))

@@ -233,6 +233,20 @@ func TestStreamsStayAliveCountOnceAndEndWithTheServer(t *testing.T) {
 	if m := <-changes.c; m.comment != "hello" {
 		t.Errorf("first: %+v", m)
 	}
+	// One that leaves tells balancers, and answers all the same.
+	if r := owner.do("GET", "/projects", nil).is(http.StatusOK); r.Close {
+		t.Error("a connection ends though nobody leaves")
+	}
+	p.anonymous().do("GET", "/ready?part=database", nil).is(http.StatusOK)
+	close(p.leaving)
+	p.anonymous().do("GET", "/ready?part=database", nil).is(http.StatusServiceUnavailable)
+	if r := owner.do("GET", "/projects", nil).is(http.StatusOK); !r.Close {
+		t.Error("a connection to a control plane that leaves goes on")
+	}
+	owner.do("POST", "/projects", map[string]string{"name": "made meanwhile"}).is(http.StatusCreated)
+	if m, open := changes.next(); !open || m.name != "change" {
+		t.Errorf("a stream of one that leaves: %+v %v", m, open)
+	}
 	close(p.draining)
 	for _, stream := range []*events{log, changes} {
 		for {

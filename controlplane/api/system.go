@@ -55,7 +55,7 @@ func (a *API) registerSystem() {
 	})
 	register(a, endpoint{
 		id: "getReady", method: http.MethodGet, path: "/ready", tag: "System", summary: "Does everything that it depends on answer?",
-		about:  "503 names what does not.",
+		about:  "503 names what does not, or says that the control plane is stopping. Load balancers ask for ?part=database: without the others it still answers.",
 		public: true, rate: rateNone,
 	}, a.ready)
 	register(a, endpoint{
@@ -64,7 +64,11 @@ func (a *API) registerSystem() {
 	}, a.system)
 }
 
-func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], error) {
+type readyInput struct {
+	Parts []string `query:"part" maxItems:"10" doc:"The parts that count, such as database. Default: all."`
+}
+
+func (a *API) ready(ctx context.Context, in *readyInput) (*bodyOutput[readyBody], error) {
 	if a.isLeaving() {
 		p := problem(http.StatusServiceUnavailable, "The control plane is stopping.")
 		p.header.Set("Retry-After", "5")
@@ -73,7 +77,7 @@ func (a *API) ready(ctx context.Context, _ *empty) (*bodyOutput[readyBody], erro
 	parts := a.parts(ctx)
 	p := problem(http.StatusServiceUnavailable, "Something that the control plane depends on does not answer.")
 	for _, part := range parts {
-		if part.Status != "ok" {
+		if part.Status != "ok" && (len(in.Parts) == 0 || slices.Contains(in.Parts, part.Name)) {
 			p.Errors = append(p.Errors, controlplane.FieldError{Field: part.Name, Message: "does not answer"})
 		}
 	}

@@ -479,3 +479,51 @@ func TestTLSModes(t *testing.T) {
 		})
 	}
 }
+
+// TestListenersLearnOfAGap breaks the connection that notes come by: whoever
+// listens is told that some may be missing, and hears what comes then.
+func TestListenersLearnOfAGap(t *testing.T) {
+	server := pgtest.Start(t)
+	address := server.Database(t)
+	s := openPostgres(t, address)
+	defer s.Close()
+	heard := make(chan string, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Listen(ctx, func(note string) { heard <- note }, func() { heard <- "gap" })
+	}()
+	defer func() { cancel(); <-done }()
+	next := func(want string) {
+		t.Helper()
+		select {
+		case got := <-heard:
+			if got != want {
+				t.Fatalf("heard %q, want %q", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q was not heard", want)
+		}
+	}
+	notify := func(note string) {
+		t.Helper()
+		if err := s.Update(t.Context(), func(tx controlplane.Tx) error { return tx.Notify(note) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next("gap")
+	notify("one")
+	next("one")
+	if err := server.Exec(pgtest.Name(address), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"); err != nil {
+		t.Fatal(err)
+	}
+	next("gap")
+	notify("two")
+	next("two")
+	server.Kill()
+	server.Start(t)
+	next("gap")
+	notify("three")
+	next("three")
+}

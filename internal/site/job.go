@@ -7,6 +7,14 @@ type ClaimRequest struct {
 	Token string `json:"token"`
 }
 
+// The exit codes of a builder. Any other is a crash.
+const (
+	ExitDone   = 0 // published, or detected
+	ExitFailed = 1 // the build has failed, and an event has said so
+	ExitBroken = 2 // the builder could not work or could not say what has failed
+	ExitOver   = 3 // canceled, or the attempt is not wanted any more
+)
+
 // JobKind says what a builder is to do.
 type JobKind string
 

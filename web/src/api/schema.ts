@@ -831,7 +831,7 @@ export interface paths {
     }
     /**
      * Does everything that it depends on answer?
-     * @description 503 names what does not.
+     * @description 503 names what does not, or says that the control plane is stopping. Load balancers ask for ?part=database: without the others it still answers.
      */
     get: operations['getReady']
     put?: never
@@ -3514,7 +3514,10 @@ export interface operations {
   }
   getReady: {
     parameters: {
-      query?: never
+      query?: {
+        /** @description The parts that count, such as database. Default: all. */
+        part?: string[]
+      }
       header?: never
       path?: never
       cookie?: never
