@@ -197,10 +197,8 @@ func (b mortalBucket) Delete(ctx context.Context, keys ...string) error {
 }
 
 // builds takes every builder that a control plane starts to READY.
-func (m *member) builds(busy *busy) {
+func (m *member) builds(own *plane, busy *busy) {
 	f := m.fleet
-	own := *f.plane
-	own.Service, own.runner = m.Service, m.runner
 	for {
 		select {
 		case b := <-m.runner.news:
@@ -258,7 +256,8 @@ func TestManyControlPlanesShareTheQueue(t *testing.T) {
 		busy := &busy{t: t, of: map[*member]int{}, attempts: map[string]int{}}
 		var builders sync.WaitGroup
 		for _, m := range f.members {
-			builders.Go(func() { m.builds(busy) })
+			own := *f.on(m)
+			builders.Go(func() { m.builds(&own, busy) })
 		}
 		t.Cleanup(builders.Wait)
 		var ids []string

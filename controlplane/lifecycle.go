@@ -51,16 +51,17 @@ const drainEvery = 50 * time.Millisecond
 // their builders are ended. Everything else goes on until Stop.
 func (s *Service) Drain(ctx context.Context) error {
 	s.leave()
-	s.dispatch.Lock()   // what is being started is one of the builders then
-	s.dispatch.Unlock() //nolint:staticcheck // it was waited for
+	s.dispatch.Lock() // what is being started is one of the builders then
+	left := len(s.builders.all())
+	s.dispatch.Unlock()
 	ticker := time.NewTicker(drainEvery)
 	defer ticker.Stop()
-	for waits := true; waits && !s.runner.Survives() && len(s.builders.all()) > 0; {
+	for left > 0 && ctx.Err() == nil && !s.runner.Survives() {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			waits = false
 		}
+		left = len(s.builders.all())
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
