@@ -365,14 +365,21 @@ func TestManifestThatAnotherControlPlaneTook(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.upload(actor(p.me), d.ID, version(1))
-		if n := f.on(two).upload(actor(p.me), d.ID, version(2)); n == 0 {
-			t.Fatal("nothing of the second manifest was missing")
+		encoded, err := manifestOf(t, version(2)).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := two.PutManifest(t.Context(), actor(f.me), d.ID, encoded); err != nil {
+			t.Fatal(err)
 		}
 		f.on(one)
+		_, err = f.Publish(t.Context(), actor(f.me), d.ID)
+		wantCode(t, err, controlplane.CodeConflict) // its file is not there
 		next, err := f.Uploads(t.Context(), actor(f.me), d.ID)
-		if err != nil || len(next.Uploads) != 0 {
-			t.Errorf("missing: %+v %v", next, err)
+		if err != nil || len(next.Uploads) != 1 {
+			t.Fatalf("missing: %+v %v", next, err)
 		}
+		f.put(next.Uploads[0].URL, version(2)["/index.html"])
 		ready, err := f.Publish(t.Context(), actor(f.me), d.ID)
 		if err != nil {
 			t.Fatal(err)
