@@ -123,7 +123,7 @@ fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 tools: ## install what the tests need and is missing (Debian, as root)
 	@sh .ci/tools
 
-engines: $(S3) $(ACME) $(KAFKA) $(ECS) $(CHDB) # the servers that tests start and that Debian does not have
+engines: $(S3) $(ACME) $(KAFKA) $(ECS) $(CHDB) $(HADOLINT) # the servers that tests start and that Debian does not have
 
 clean: ## remove what was built (not ./data)
 	rm -rf bin .cache web/dist/assets web/dist/index.html web/node_modules

@@ -65,7 +65,7 @@ func (a *API) registerSystem() {
 }
 
 type readyInput struct {
-	Parts []string `query:"part" maxItems:"10" doc:"The parts that count, such as database. Default: all."`
+	Parts []string `query:"part,explode" maxItems:"10" doc:"The parts that count, such as database. Default: all."`
 }
 
 func (a *API) ready(ctx context.Context, in *readyInput) (*bodyOutput[readyBody], error) {

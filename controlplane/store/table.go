@@ -31,7 +31,6 @@ var tables = []struct {
 	{controlplane.Table{Name: "detections", Passing: true}, []string{"id"}},
 	{controlplane.Table{Name: "supabase_keys", Passing: true}, []string{"issuer"}},
 	{controlplane.Table{Name: "reports", Passing: true}, []string{"name"}},
-	{controlplane.Table{Name: "supabase_keys", Passing: true}, []string{"issuer"}},
 }
 
 // rowsAtOnce is how many rows one statement reads: none takes for long, however
