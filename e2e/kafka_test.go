@@ -126,14 +126,14 @@ func TestABrokerIsKilledDuringABuild(t *testing.T) {
 		followed <- numbers
 	}()
 	c.Brokers[0].Kill()
-	response, err := http.Get(p.api + "/ready")
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("/ready answers %s", response.Status)
-	}
+	p.eventually("/ready says so", func() bool {
+		response, err := http.Get(p.api + "/ready")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusServiceUnavailable
+	})
 	if d := p.deployment(id); d.Status != "IN_PROGRESS" {
 		t.Errorf("the build is %s", d.Status)
 	}
