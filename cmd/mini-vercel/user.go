@@ -22,7 +22,7 @@ const (
 func newUserCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "user",
-		Short: "Mend accounts, on the machine that has the data directory",
+		Short: "Mend accounts, in the database itself",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usagef("what is to be done? `mini-vercel user reset-password`, `link`, `disable` or `enable`, and the account's EMAIL")
 		},
