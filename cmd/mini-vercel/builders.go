@@ -81,13 +81,16 @@ func probe(ctx context.Context, s *Settings) sandbox.Isolation {
 }
 
 // describe says it to people.
-func describe(i sandbox.Isolation) api.Isolation {
-	network := "shared with this machine"
+func describe(s *Settings, i sandbox.Isolation) api.Isolation {
+	where, network := "the control plane's machine", "shared with this machine"
+	if s.ECSCluster != "" {
+		where = "tasks of Amazon ECS"
+	}
 	switch {
 	case i.Network:
 		network = "its own: the internet, but neither this machine nor private addresses"
 	case i.Mode == sandbox.ModeTask:
 		network = "its task's: what the task's security groups let through"
 	}
-	return api.Isolation{Mode: string(i.Mode), Network: network, Warnings: i.Warnings}
+	return api.Isolation{Where: where, Mode: string(i.Mode), Network: network, Warnings: i.Warnings}
 }

@@ -236,7 +236,8 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 		Version:        version,
 		BaseDomain:     s.BaseDomain,
 		SiteURLPattern: siteURL(s, "{subDomain}", sitePort),
-		Isolation:      describe(p.isolation),
+		Isolation:      describe(s, p.isolation),
+		Engines:        s.engines(),
 		Supabase:       s.supabaseProject(),
 	})
 	if err := p.service.Start(ctx); err != nil {

@@ -177,8 +177,8 @@ func TestIsolationOnECS(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := probe(t.Context(), s)
-		if i.Mode != row.mode || i.Isolated() != row.isolated || !strings.Contains(describe(i).Network, row.network) {
-			t.Errorf("%v: %+v, %+v", row.env, i, describe(i))
+		if i.Mode != row.mode || i.Isolated() != row.isolated || !strings.Contains(describe(s, i).Network, row.network) {
+			t.Errorf("%v: %+v, %+v", row.env, i, describe(s, i))
 		}
 	}
 }

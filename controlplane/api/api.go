@@ -51,6 +51,8 @@ type Options struct {
 	BaseDomain     string
 	SiteURLPattern string // such as http://{subDomain}.localhost:8001
 	Isolation      Isolation
+	// Engines say what is behind a part, by its name, such as database.
+	Engines map[string]string
 	// Supabase is where people sign in, where Accounts say that they do.
 	Supabase SupabaseProject
 

@@ -268,5 +268,12 @@ func TestSystem(t *testing.T) {
 		t.Fatalf("%+v", system)
 	}
 	p.anonymous().do("GET", "/system", nil).is(http.StatusUnauthorized)
-	p.anonymous().do("GET", "/ready", nil).is(http.StatusOK)
+	for _, part := range system.Parts {
+		if want := map[string]string{"database": "SQLite"}[part.Name]; part.Engine != want {
+			t.Errorf("%s is %q, want %q", part.Name, part.Engine, want)
+		}
+	}
+	if r := p.anonymous().do("GET", "/ready", nil).is(http.StatusOK); strings.Contains(string(r.body), "SQLite") {
+		t.Errorf("everybody is told what the parts are: %s", r.body)
+	}
 }

@@ -80,7 +80,8 @@ func newPlane(t testing.TB, options ...option) *plane {
 	p.options = api.Options{
 		PublicURL: public, Rates: generous, Leaving: p.leaving, Draining: p.draining, Version: "1.2.3", BaseDomain: "example.test",
 		SiteURLPattern: "http://{subDomain}.example.test", Isolation: api.Isolation{Mode: "bubblewrap", Network: "isolated"}, Now: p.clock.Now,
-		Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Engines: map[string]string{"database": "SQLite"},
+		Log:     slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	p.config = controlplane.Config{
 		BaseDomain: "example.test", PublicURL: publicURL, MasterKey: bytes.Repeat([]byte{7}, 32), Now: p.clock.Now,

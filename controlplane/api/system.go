@@ -14,6 +14,7 @@ import (
 
 // Isolation says how builds are kept apart from this machine.
 type Isolation struct {
+	Where    string   `json:"where,omitempty" doc:"What builds run on."`
 	Mode     string   `json:"mode" doc:"What the commands of a build run in."`
 	Network  string   `json:"network" doc:"What they reach."`
 	Warnings []string `json:"warnings" doc:"What this machine can't do; empty: nothing is missing."`
@@ -30,6 +31,7 @@ type System struct {
 // SystemPart is one part that the control plane depends on.
 type SystemPart struct {
 	Name   string `json:"name"`
+	Engine string `json:"engine,omitempty" doc:"What it is here, such as SQLite or PostgreSQL. GET /ready does not say."`
 	Status string `json:"status" enum:"ok,failed"`
 	Detail string `json:"detail,omitempty"`
 }
@@ -100,9 +102,12 @@ func (a *API) isLeaving() bool {
 }
 
 func (a *API) system(ctx context.Context, _ *empty) (*bodyOutput[System], error) {
-	parts := a.parts(ctx)
+	parts := slices.Clone(a.parts(ctx))
+	for i := range parts {
+		parts[i].Engine = a.Engines[parts[i].Name]
+	}
 	if a.Accounts.BySupabase() {
-		parts = append(slices.Clip(parts), a.supabasePart())
+		parts = append(parts, a.supabasePart())
 	}
 	return answer(System{Version: a.Version, StartedAt: a.started.UTC(), Parts: parts, Isolation: a.Isolation}, nil)
 }

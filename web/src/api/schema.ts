@@ -1269,6 +1269,8 @@ export interface components {
       network: string
       /** @description What this machine can't do; empty: nothing is missing. */
       warnings: string[]
+      /** @description What builds run on. */
+      where?: string
     }
     Job: {
       archive?: components['schemas']['SignedURL']
@@ -1631,6 +1633,8 @@ export interface components {
     }
     SystemPart: {
       detail?: string
+      /** @description What it is here, such as SQLite or PostgreSQL. GET /ready does not say. */
+      engine?: string
       name: string
       /** @enum {string} */
       status: 'ok' | 'failed'

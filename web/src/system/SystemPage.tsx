@@ -43,19 +43,20 @@ export function Component() {
   )
 }
 
-function PartRow({ part: { name, status, detail } }: { part: SystemPart }) {
+function PartRow({ part: { name, engine, status, detail } }: { part: SystemPart }) {
   const ok = status === 'ok'
   return (
     <li className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 py-3">
       <StatusShape status={ok ? 'READY' : 'FAIL'} />
       <span className="font-medium capitalize">{name}</span>
+      {engine && <span className="text-ink-3">{engine}</span>}
       <span className={ok ? 'text-ink-2' : 'text-bad'}>{ok ? 'Working' : 'Not working'}</span>
       {detail && <span className="ml-auto min-w-0 text-sm break-words text-ink-3">{detail}</span>}
     </li>
   )
 }
 
-function IsolationCard({ isolation: { mode, network, warnings } }: { isolation: Isolation }) {
+function IsolationCard({ isolation: { where, mode, network, warnings } }: { isolation: Isolation }) {
   const safe = warnings.length === 0
   const Icon = safe ? ShieldCheck : ShieldAlert
   return (
@@ -64,6 +65,12 @@ function IsolationCard({ isolation: { mode, network, warnings } }: { isolation: 
         <Icon size={20} className={clsx('shrink-0', safe ? 'text-ok' : 'text-warn')} aria-hidden />
         <div className="flex min-w-0 flex-col gap-2">
           <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1">
+            {where && (
+              <>
+                <dt className="text-ink-3">On</dt>
+                <dd>{where}</dd>
+              </>
+            )}
             <dt className="text-ink-3">Commands</dt>
             <dd>{mode}</dd>
             <dt className="text-ink-3">Network</dt>
