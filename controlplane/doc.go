@@ -2,9 +2,11 @@
 // follows which, starts builders, takes in what they report, and publishes
 // routes, project records and the change log to the bucket.
 //
-// [Service] holds every rule. It stands on four interfaces, which the folders
+// [Service] holds every rule. It stands on five interfaces, which the folders
 // beside it and internal/blob implement: [Store] (rows), [LogStore] (lines of
-// builds), [Runner] (what starts builders) and blob.Store (the bucket).
+// builds), [Stream] (what brings them there, and to whoever follows), [Runner]
+// (what starts builders) and blob.Store (the bucket). Each has an embedded
+// implementation and one for several control planes.
 //
 // A deployment's life, and where it is written:
 //
@@ -18,7 +20,13 @@
 //	promote.go      production given by a person; resumed
 //	domains.go      custom domains; domaincheck.go: what DNS says of them
 //	domainstate.go  verified, missing, stopped; domainroute.go: their hosts
-//	removal.go      removed; sweeper.go, collect.go: expired, its bytes freed
+//	removal.go      removed; sweeper.go, garbage.go, collect.go: expired, its bytes freed
+//
+// Several control planes share the rows: leases.go says which of them publishes
+// and sweeps, watch.go takes builds over, feed.go and changes.go tell the others
+// what has changed. backup.go and restore.go are of the rows, recovery.go brings
+// them up to what the bucket says, and adopt.go has that done where the database
+// is older than the bucket.
 //
 // No transaction waits for anything but the database. What reads the bucket to
 // decide something holds the project's lock meanwhile, see [Store.LockProject].
