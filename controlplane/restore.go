@@ -179,15 +179,13 @@ func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill fu
 }
 
 // clearEmpty refuses a database that holds something, or that a control plane
-// uses. What a first start leaves behind is removed.
+// uses. What a first start leaves behind is removed, and the master key that it
+// tied the empty database to is replaced.
 func (s *Service) clearEmpty(tx Tx) error {
 	if !s.config.Exclusive {
 		held, err := tx.TakeLease(publisherLease, s.holder, s.now(), s.now().Add(leaseTime))
 		if err != nil || !held {
 			return or(err, Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again %d seconds later.", leaseTime/time.Second))
-		}
-		if err := tx.DropLease(publisherLease, s.holder); err != nil {
-			return err
 		}
 		if err := tx.DropLease(publisherLease, s.holder); err != nil {
 			return err
@@ -220,7 +218,7 @@ func (s *Service) clearEmpty(tx Tx) error {
 			return err
 		}
 	}
-	return nil
+	return tx.SetMasterKey(KeyFingerprint(s.config.MasterKey))
 }
 
 var errNotEmpty = Errorf(CodeConflict, "The database is not empty: nothing was changed. Move it away, or use another one.")

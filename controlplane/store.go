@@ -348,6 +348,9 @@ type DetectionRow struct {
 // TableRows are the tables as they stand, whatever they mean: for backups and
 // copies. A value is a string, an int64, or nil.
 type TableRows interface {
+	// SetMasterKey ties the database to a master key by its fingerprint, instead
+	// of the one before: nothing may be sealed with that.
+	SetMasterKey(fingerprint string) error
 	// Tables lists the tables, each behind those that it refers to.
 	Tables() []Table
 	// EachRow shows the rows of a table, until show fails. The slice of values is

@@ -251,7 +251,7 @@ func (a *Accounts) followEmail(tx Tx, row *UserRow, email string) error {
 // address, instead of whoever signs in to it now.
 func (a *Accounts) Link(ctx context.Context, email string) (*Invitation, error) {
 	if a.config.Supabase == nil {
-		return nil, Errorf(CodeConflict, "People have passwords here: SUPABASE_URL is not set.")
+		return nil, Errorf(CodeConflict, "People have passwords here, as SUPABASE_URL is not set: `mini-vercel user reset-password` gives an account a new one.")
 	}
 	now := a.now()
 	link := &Invitation{Code: rand.Text(), ExpiresAt: now.Add(a.config.InvitationTime)}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mini-vercel/mini-vercel/builder/publish"
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/store"
 )
 
 func newBackupCommand() *cobra.Command {
@@ -73,7 +74,7 @@ func backupOffline(cmd *cobra.Command, s *Settings, w io.Writer) error {
 	if s.DatabaseURL == "" && !exists(s.DataDir, databaseName) {
 		return fmt.Errorf("%s has no database: name the control plane's data directory with --data, or set DATABASE_URL", s.DataDir)
 	}
-	return withDatabase(cmd.Context(), s, func(service *controlplane.Service) error {
+	return withDatabase(cmd.Context(), s, s.openStore, func(service *controlplane.Service) error {
 		_, err := service.Backup(cmd.Context(), w)
 		return err
 	})
@@ -159,7 +160,7 @@ func ifNone(first, err error) error {
 
 // withDatabase opens the database and the bucket of a platform that does not run
 // here, for one piece of work.
-func withDatabase(ctx context.Context, s *Settings, work func(*controlplane.Service) error) (err error) {
+func withDatabase(ctx context.Context, s *Settings, open func(context.Context, *dataDir) (*store.Store, error), work func(*controlplane.Service) error) (err error) {
 	dir, err := openDataDir(s.DataDir)
 	if err != nil {
 		return err
@@ -180,7 +181,7 @@ func withDatabase(ctx context.Context, s *Settings, work func(*controlplane.Serv
 			return err
 		}
 	}
-	db, err := s.openStore(ctx, dir)
+	db, err := open(ctx, dir)
 	if err != nil {
 		return err
 	}

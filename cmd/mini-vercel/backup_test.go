@@ -171,6 +171,50 @@ func TestBackupAndRecovery(t *testing.T) {
 	stop()
 }
 
+// Who has lost the whole directory begins with another key, perhaps by a start:
+// an empty database takes the backup's.
+func TestRestoreWithTheKeyOfTheBackup(t *testing.T) {
+	isolate(t)
+	data := t.TempDir()
+	_, stop := startUpOn(t, data)
+	site := write(t, filepath.Join(t.TempDir(), "my-site"), map[string]string{"index.html": "one"})
+	command(t, "deploy", site, "-y")
+	file := filepath.Join(t.TempDir(), "platform.backup")
+	command(t, "backup", file)
+	seen := listedReady(t)
+	stop()
+	key, err := os.ReadFile(filepath.Join(data, "master.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loseDatabase(t, data)
+	if err := os.Remove(filepath.Join(data, "master.key")); err != nil {
+		t.Fatal(err)
+	}
+	_, stop = startUpOn(t, data) // which makes another key
+	stop()
+	if r := command(t, "restore", file, "--data", data); r.code != 1 || !strings.Contains(r.stderr, "another master key") {
+		t.Fatalf("%+v", r)
+	}
+	if err := os.WriteFile(filepath.Join(data, "master.key"), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := command(t, "restore", file, "--data", data, "--dry-run"); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	if _, err := backupRows(t, data); err == nil {
+		t.Error("a dry run has changed the key that the database belongs to")
+	}
+	if r := command(t, "restore", file, "--data", data); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	_, stop = startUpOn(t, data)
+	defer stop()
+	if got := listedReady(t); got != seen {
+		t.Errorf("deployments after the restore: %s, want %s", got, seen)
+	}
+}
+
 // A restore that is killed leaves nothing or everything.
 func TestKilledRestore(t *testing.T) {
 	isolate(t)
@@ -227,7 +271,7 @@ func backupRows(t *testing.T, data string) (int64, error) {
 		return 0, err
 	}
 	var b bytes.Buffer
-	err = withDatabase(t.Context(), s, func(service *controlplane.Service) error {
+	err = withDatabase(t.Context(), s, s.openStore, func(service *controlplane.Service) error {
 		_, err := service.Backup(t.Context(), &b)
 		return err
 	})

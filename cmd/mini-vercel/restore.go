@@ -67,7 +67,7 @@ func recoverCommand(c *cobra.Command, run func(*cobra.Command, []string, *contro
 		shown := &recoveryProgress{out: cmd.ErrOrStderr(), live: isTerminal(cmd.ErrOrStderr())}
 		o.Progress = shown.report
 		var report *controlplane.Recovery
-		err = withDatabase(cmd.Context(), s, func(service *controlplane.Service) (err error) {
+		err = withDatabase(cmd.Context(), s, s.openAnyStore, func(service *controlplane.Service) (err error) {
 			report, err = run(cmd, args, service, o)
 			return err
 		})

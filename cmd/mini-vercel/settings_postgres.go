@@ -41,17 +41,8 @@ var errNoMasterKey = errors.New("MASTER_KEY is not set, but DATABASE_URL is: all
 
 // openStore opens the database that the settings name, brings it up to date, and
 // makes sure that it belongs to the master key.
-func (s *Settings) openStore(ctx context.Context, dir *dataDir) (db *store.Store, err error) {
-	if s.DatabaseURL != "" {
-		if s.MasterKey == "" {
-			return nil, errNoMasterKey
-		}
-		o := s.postgres()
-		o.Migrate = true
-		db, err = store.OpenPostgres(ctx, o)
-	} else {
-		db, err = store.Open(ctx, dir.join(databaseName))
-	}
+func (s *Settings) openStore(ctx context.Context, dir *dataDir) (*store.Store, error) {
+	db, err := s.openAnyStore(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +50,20 @@ func (s *Settings) openStore(ctx context.Context, dir *dataDir) (db *store.Store
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// openAnyStore does so whatever key it belongs to: an empty one is to be filled
+// with what another key has sealed.
+func (s *Settings) openAnyStore(ctx context.Context, dir *dataDir) (*store.Store, error) {
+	if s.DatabaseURL == "" {
+		return store.Open(ctx, dir.join(databaseName))
+	}
+	if s.MasterKey == "" {
+		return nil, errNoMasterKey
+	}
+	o := s.postgres()
+	o.Migrate = true
+	return store.OpenPostgres(ctx, o)
 }
 
 func (s *Settings) bindMasterKey(ctx context.Context, dir *dataDir, db *store.Store) error {

@@ -34,6 +34,15 @@ func (s *Store) BindMasterKey(ctx context.Context, fingerprint string) error {
 	return nil
 }
 
+// SetMasterKey implements [controlplane.TableRows].
+func (t *tx) SetMasterKey(fingerprint string) error {
+	_, err := t.exec("INSERT INTO facts (name, value) VALUES ('master_key', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", fingerprint)
+	if err != nil {
+		return fmt.Errorf("tie the database to the master key: %w", err)
+	}
+	return nil
+}
+
 // fact reads what is true of the whole database; "": nothing is said.
 func (s *Store) fact(ctx context.Context, name string) (value string, err error) {
 	err = s.View(ctx, func(rows controlplane.Tx) error {
