@@ -30,6 +30,7 @@ function SignUp({ auth, given }: { auth: Auth; given: string }) {
   const [hadCode, setHadCode] = useState(code !== '')
   const [email, setEmail] = useState('')
   const [password, setPassword] = useState('')
+  const [mailed, setMailed] = useState(false)
   const create = useMutation({
     mutationFn: async () => {
       rememberCode(code)
@@ -42,7 +43,10 @@ function SignUp({ auth, given }: { auth: Auth; given: string }) {
       return data.session ? enter(auth) : null
     },
     onSuccess: (me) => {
-      if (!me) return
+      if (!me) {
+        setMailed(true)
+        return
+      }
       queryClient.setQueryData(queries.me().queryKey, me)
       queryClient.removeQueries({ queryKey: queries.setup().queryKey })
       void navigate(paths.projects(), { replace: true })
@@ -56,7 +60,7 @@ function SignUp({ auth, given }: { auth: Auth; given: string }) {
     event.preventDefault()
     create.mutate()
   }
-  if (create.data === null) {
+  if (mailed) {
     return <MailSent email={email} again={() => create.mutateAsync()} />
   }
   return (

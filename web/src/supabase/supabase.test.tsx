@@ -137,6 +137,9 @@ describe('signing up by Supabase', () => {
     await userEvent.click(screen.getByRole('button', { name: 'Create account' }))
     await screen.findByRole('heading', { name: 'Confirm your address' })
     expect(pendingCode()).toBe('ABCD')
+    await userEvent.click(screen.getByRole('button', { name: 'Send it again' }))
+    expect(await screen.findByText('It was sent again.')).toBeInTheDocument()
+    expect(asked.filter(({ path }) => path === '/auth/v1/signup')).toHaveLength(2)
     // Ours is none of Supabase's business.
     expect(JSON.stringify(asked.filter(({ path }) => path.startsWith('/auth/v1')))).not.toContain(
       'ABCD',
