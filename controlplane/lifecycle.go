@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"time"
-
-	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
 var errStopping = Errorf(CodeUnavailable, "The control plane is stopping: try again.")
@@ -187,16 +183,4 @@ func inTime(ctx context.Context, longest time.Duration, work func(context.Contex
 func (s *Service) runPublisher(ctx context.Context) {
 	p := &publisher{s: s}
 	s.loop(ctx, "publisher", s.wakePublisher, time.Second, time.Minute, s.under(publisherLease, p.publishOnce))
-}
-
-// Ready says of each part that the service depends on whether it answers; nil
-// is well.
-func (s *Service) Ready(ctx context.Context) map[string]error {
-	_, err := s.bucket.Stat(ctx, site.HeadKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // nothing was published yet
-	}
-	parts := map[string]error{"database": s.store.Ping(ctx), "logs": s.logs.Ping(ctx), "bucket": err}
-	maps.Copy(parts, s.stream.Parts(ctx))
-	return parts
 }

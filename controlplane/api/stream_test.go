@@ -238,6 +238,7 @@ func TestStreamsStayAliveCountOnceAndEndWithTheServer(t *testing.T) {
 		t.Error("a connection ends though nobody leaves")
 	}
 	p.anonymous().do("GET", "/ready?part=database", nil).is(http.StatusOK)
+	p.anonymous().do("GET", "/ready?part=databse", nil).is(http.StatusUnprocessableEntity)
 	close(p.leaving)
 	p.anonymous().do("GET", "/ready?part=database", nil).is(http.StatusServiceUnavailable)
 	if r := owner.do("GET", "/projects", nil).is(http.StatusOK); !r.Close {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func (a *API) registerSystem() {
 }
 
 type readyInput struct {
-	Parts []string `query:"part,explode" maxItems:"10" doc:"The parts that count, such as database. Default: all."`
+	Parts []string `query:"part,explode" enum:"database,logs,bucket,kafka" maxItems:"10" doc:"The parts that are asked. Default: all."`
 }
 
 func (a *API) ready(ctx context.Context, in *readyInput) (*bodyOutput[readyBody], error) {
@@ -76,10 +77,10 @@ func (a *API) ready(ctx context.Context, in *readyInput) (*bodyOutput[readyBody]
 		p.header.Set("Retry-After", "5")
 		return nil, p
 	}
-	parts := a.parts(ctx)
+	parts := a.parts(ctx, in.Parts...)
 	p := problem(http.StatusServiceUnavailable, "Something that the control plane depends on does not answer.")
 	for _, part := range parts {
-		if part.Status != "ok" && (len(in.Parts) == 0 || slices.Contains(in.Parts, part.Name)) {
+		if part.Status != "ok" {
 			p.Errors = append(p.Errors, controlplane.FieldError{Field: part.Name, Message: "does not answer"})
 		}
 	}
@@ -122,28 +123,50 @@ func (a *API) supabasePart() SystemPart {
 	return part
 }
 
-// health is what the parts last said. Whoever asks again at once gets the same:
-// everybody may ask.
+// health is what parts last said, by their names. Whoever asks for the same again
+// at once gets the same: everybody may ask.
 type health struct {
+	mu   sync.Mutex
+	last map[string]*lastHealth
+}
+
+type lastHealth struct {
 	mu    sync.Mutex
 	at    time.Time
 	parts []SystemPart
 }
 
+// of is what some parts last said. Others may hang: each set has its own.
+func (h *health) of(only []string) *lastHealth {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	name := strings.Join(only, " ")
+	if h.last[name] == nil {
+		if h.last == nil {
+			h.last = map[string]*lastHealth{}
+		}
+		h.last[name] = &lastHealth{}
+	}
+	return h.last[name]
+}
+
 // healthTime is how long an answer counts.
 const healthTime = time.Second
 
-// parts asks every part. Why one does not answer is for the log alone.
-func (a *API) parts(ctx context.Context) []SystemPart {
-	a.health.mu.Lock()
-	defer a.health.mu.Unlock()
-	if time.Since(a.health.at) < healthTime {
-		return a.health.parts
+// parts asks every part, or those that are named. Why one does not answer is for
+// the log alone.
+func (a *API) parts(ctx context.Context, only ...string) []SystemPart {
+	only = slices.Compact(slices.Sorted(slices.Values(only)))
+	last := a.health.of(only)
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if time.Since(last.at) < healthTime {
+		return last.parts
 	}
 	// Not bound to this request: others get its answer, too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
 	defer cancel()
-	states := a.Service.Ready(ctx)
+	states := a.Service.Ready(ctx, only...)
 	parts := []SystemPart{}
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		part := SystemPart{Name: name, Status: "ok"}
@@ -153,6 +176,6 @@ func (a *API) parts(ctx context.Context) []SystemPart {
 		}
 		parts = append(parts, part)
 	}
-	a.health.at, a.health.parts = time.Now(), parts
+	last.at, last.parts = time.Now(), parts
 	return parts
 }

@@ -3519,8 +3519,8 @@ export interface operations {
   getReady: {
     parameters: {
       query?: {
-        /** @description The parts that count, such as database. Default: all. */
-        part?: string[]
+        /** @description The parts that are asked. Default: all. */
+        part?: ('database' | 'logs' | 'bucket' | 'kafka')[]
       }
       header?: never
       path?: never
