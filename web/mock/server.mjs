@@ -22,7 +22,7 @@ const listeners = new Set()
 
 const warning =
   'Builds run as another user without a network of their own: they can reach this machine’s services.'
-const isolation = { mode: 'bubblewrap', network: 'shared', warnings: [warning] }
+const isolation = { where: 'the control plane’s machine', mode: 'bubblewrap', network: 'shared', warnings: [warning] }
 const me = () => ({
   user: { id: 'u1', email: 'ada@example.com', name: 'Ada', admin: true },
   scope: 'admin',
@@ -307,10 +307,9 @@ const routes = [
         version: '0.1.0',
         isolation,
         parts: [
-          { name: 'database', status: 'ok', detail: 'SQLite' },
-          { name: 'bucket', status: 'ok', detail: 'directory, 41 MiB' },
-          { name: 'logs', status: 'ok', detail: 'SQLite' },
-          { name: 'runner', status: 'ok', detail: '1 of 2 builds running' },
+          { name: 'database', engine: 'SQLite', status: 'ok' },
+          { name: 'bucket', engine: 'a directory', status: 'ok' },
+          { name: 'logs', engine: 'SQLite', status: 'ok' },
         ],
       }),
   ],
