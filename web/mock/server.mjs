@@ -22,7 +22,12 @@ const listeners = new Set()
 
 const warning =
   'Builds run as another user without a network of their own: they can reach this machine’s services.'
-const isolation = { where: 'the control plane’s machine', mode: 'bubblewrap', network: 'shared', warnings: [warning] }
+const isolation = {
+  where: 'the control plane’s machine',
+  mode: 'bubblewrap',
+  network: 'shared',
+  warnings: [warning],
+}
 const me = () => ({
   user: { id: 'u1', email: 'ada@example.com', name: 'Ada', admin: true },
   scope: 'admin',

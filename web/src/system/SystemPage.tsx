@@ -56,7 +56,11 @@ function PartRow({ part: { name, engine, status, detail } }: { part: SystemPart 
   )
 }
 
-function IsolationCard({ isolation: { where, mode, network, warnings } }: { isolation: Isolation }) {
+function IsolationCard({
+  isolation: { where, mode, network, warnings },
+}: {
+  isolation: Isolation
+}) {
   const safe = warnings.length === 0
   const Icon = safe ? ShieldCheck : ShieldAlert
   return (
