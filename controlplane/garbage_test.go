@@ -83,7 +83,7 @@ func TestGarbageIsToldBeforeItGoes(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 		if fmt.Sprint(p.keys("")) != keys {
-			t.Fatal("a dry run removed something")
+			t.Fatalf("a dry run removed something: %s, and before %s", fmt.Sprint(p.keys("")), keys)
 		}
 
 		done, err := p.RemoveGarbage(ctx, p.admin())
