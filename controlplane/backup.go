@@ -3,6 +3,7 @@ package controlplane
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,7 +20,11 @@ import (
 //	{"backup":"mini-vercel","version":1,"schema":11,"madeAt":"…","key":"…"}
 //	{"table":"projects","columns":["id",…]}
 //	["…",1,…]                               one line a row
-//	{"end":true,"rows":812,"sha256":"…"}    of every byte before this line
+//	{"end":true,"rows":812,"sha256":"…","mac":"…"}    of every byte before this line
+//
+// The sum shows what was damaged; the mac, under the master key, what was changed
+// by somebody: a backup lies where others may write, and says who is an
+// administrator.
 //
 // It holds one state of the database without what passes: sessions, leases,
 // one-use codes. Secrets in it stay encrypted with the master key, which is not
@@ -41,6 +46,8 @@ type BackupInfo struct {
 	Key     string    `json:"key"` // names the master key that opens its secrets; tells nothing of it
 
 	Rows int64 `json:"-"` // known at the end
+
+	sum, mac string // likewise
 }
 
 type backupTable struct {
@@ -52,6 +59,14 @@ type backupEnd struct {
 	End    bool   `json:"end"`
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
+	MAC    string `json:"mac"`
+}
+
+// backupMAC is what only who has the master key can make of a sum.
+func (s *Service) backupMAC(sum string) string {
+	mac := hmac.New(sha256.New, DeriveKey(s.config.MasterKey, "backups"))
+	mac.Write([]byte(sum))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // backupTime bounds a backup: as long the database keeps the state that it reads.
@@ -114,7 +129,8 @@ func (s *Service) Backup(ctx context.Context, w io.Writer) (*BackupInfo, error) 
 				return err
 			}
 		}
-		return lines.write(backupEnd{End: true, Rows: info.Rows, SHA256: hex.EncodeToString(lines.sum.Sum(nil))})
+		sum := hex.EncodeToString(lines.sum.Sum(nil))
+		return lines.write(backupEnd{End: true, Rows: info.Rows, SHA256: sum, MAC: s.backupMAC(sum)})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("back up: %w", err)

@@ -2,10 +2,12 @@ package controlplane_test
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -211,10 +213,12 @@ func TestBackupThatIsNotWhole(t *testing.T) {
 		{"without its end", "not whole", join(lines[:len(lines)-1]...)},
 		{"without a row", "damaged", join(append(append([][]byte{}, lines[:3]...), lines[4:]...)...)},
 		{"a changed row", "damaged", packed(t, bytes.Replace(text, []byte(`"repo"`), []byte(`"evil"`), 1))},
+		{"a changed row, and a new sum", "changed this backup", packed(t, ended(bytes.Replace(bytes.Join(lines[:len(lines)-1], nil), []byte(`"repo"`), []byte(`"evil"`), 1), bytes.Repeat([]byte{9}, 32)))},
+		{"a sum without a signature", "changed this backup", packed(t, regexp.MustCompile(`,"mac":"[0-9a-f]*"`).ReplaceAll(text, nil))},
 		{"something behind", "damaged", packed(t, append(bytes.Clone(text), "[1]\n"...))},
 		{"flipped bits", "damaged", func() []byte { b := bytes.Clone(good); b[len(b)/2] ^= 0xff; return b }()},
 		{"another format", "format 2", packed(t, other)},
-		{"a newer schema", "newer version", packed(t, ended(later))},
+		{"a newer schema", "newer version", packed(t, ended(later, p.config.MasterKey))},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			fresh := newPlane(t)
@@ -232,16 +236,19 @@ func TestBackupThatIsNotWhole(t *testing.T) {
 	wantCode(t, err, controlplane.CodeConflict)
 }
 
-// ended adds the last line to the lines of a backup.
-func ended(lines []byte) []byte {
+// ended adds the last line to the lines of a backup, as who has a master key can.
+func ended(lines, key []byte) []byte {
 	rows := 0
 	for line := range bytes.SplitSeq(lines, []byte("\n")) {
 		if bytes.HasPrefix(line, []byte("[")) {
 			rows++
 		}
 	}
-	sum := sha256.Sum256(lines)
-	return append(bytes.Clone(lines), fmt.Sprintf(`{"end":true,"rows":%d,"sha256":"%s"}`+"\n", rows, hex.EncodeToString(sum[:]))...)
+	bytesSum := sha256.Sum256(lines)
+	sum := hex.EncodeToString(bytesSum[:])
+	mac := hmac.New(sha256.New, controlplane.DeriveKey(key, "backups"))
+	mac.Write([]byte(sum))
+	return append(bytes.Clone(lines), fmt.Sprintf(`{"end":true,"rows":%d,"sha256":"%s","mac":"%x"}`+"\n", rows, sum, mac.Sum(nil))...)
 }
 
 func TestBackupWhoseReaderFails(t *testing.T) {

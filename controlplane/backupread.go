@@ -72,6 +72,7 @@ func readBackup(r io.Reader, show func(table string, columns []string, values []
 				if end.SHA256 != hex.EncodeToString(before) || end.Rows != info.Rows {
 					return nil, errBackupBytes
 				}
+				info.sum, info.mac = end.SHA256, end.MAC
 				if _, err := lines.next(); !errors.Is(err, io.EOF) {
 					return nil, errBackupBytes // something follows
 				}

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,9 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 	if own := KeyFingerprint(s.config.MasterKey); info.Key != own {
 		return nil, Errorf(CodeConflict, "The secrets of this backup are encrypted with another master key (%s) than this one (%s): set MASTER_KEY, or put master.key back into the data directory. Without it, rebuild-from-bucket brings back the sites alone.", info.Key, own)
 	}
+	if err := s.checkBackup(info); err != nil {
+		return nil, err
+	}
 	report, err := s.recoverDatabase(ctx, o, func(tx Tx, report *Recovery) (highest int64, err error) {
 		report.Backup = info
 		if schema, err := tx.Schema(); err != nil || schema < info.Schema {
@@ -43,12 +47,15 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 		if _, err := backup.Seek(0, io.SeekStart); err != nil {
 			return 0, fmt.Errorf("read the backup: %w", err)
 		}
-		_, err = ReadBackup(backup, func(table string, columns []string, values []any) error {
+		again, err := ReadBackup(backup, func(table string, columns []string, values []any) error {
 			if table == "counters" {
 				return counterOf(tx, columns, values, &highest)
 			}
 			return tx.InsertRow(table, columns, values)
 		})
+		if err == nil {
+			err = s.checkBackup(again) // the file may have been changed meanwhile
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -58,6 +65,15 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 		err = s.reportMissing(ctx, report)
 	}
 	return report, err
+}
+
+// checkBackup refuses a backup that was not made with this master key, whatever
+// it says of itself.
+func (s *Service) checkBackup(info *BackupInfo) error {
+	if !hmac.Equal([]byte(info.mac), []byte(s.backupMAC(info.sum))) {
+		return Errorf(CodeConflict, "Somebody has changed this backup since it was made: it is whole, but not signed with the master key. Take another copy.")
+	}
+	return nil
 }
 
 // reportMissing names ready deployments whose manifest the bucket does not have:
