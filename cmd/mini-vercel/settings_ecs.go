@@ -60,6 +60,8 @@ func (s *Settings) checkECS() error {
 		return fmt.Errorf("ECS_SUBNETS is not set: name the subnets that tasks start in, with %s at least one", s.ECSLaunchType)
 	case len(split(s.ECSSubnets)) == 0 && len(split(s.ECSSecurityGroups)) > 0:
 		return errors.New("ECS_SECURITY_GROUPS is set, but ECS_SUBNETS is not: set both or neither")
+	case len(split(s.ECSSubnets)) > 0 && len(split(s.ECSSecurityGroups)) == 0:
+		return errors.New("ECS_SECURITY_GROUPS is not set: tasks would be in the default group of their network, and builds would reach whatever is in it; name a group that lets nothing in, and nothing out but to public addresses (deploy/ecs)")
 	case s.ECSCount == 0:
 		return errors.New("ECS_COUNT=0: use at least 1")
 	}
