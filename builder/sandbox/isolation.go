@@ -45,12 +45,10 @@ func Probe(ctx context.Context, config Config) Isolation {
 		if i, bwrapErr = tryBubblewrap(ctx, config, i); bwrapErr == nil {
 			break
 		}
-		if userErr = tryUser(ctx); userErr == nil && inTask() {
-			i.Mode, i.err = ModeTask, taskRole()
-			break
-		}
-		if userErr == nil {
-			i.Mode = ModeUser
+		if userErr = tryUser(ctx); userErr == nil {
+			// Not ModeTask, in a task either: whether that is there for one build
+			// alone, only who started it knows.
+			i.Mode, i.err = ModeUser, taskRole()
 			i.warn("Builds run as a user of their own but see this machine's files and processes, because bubblewrap does not work here: %v.", bwrapErr)
 			break
 		}
@@ -62,7 +60,10 @@ func Probe(ctx context.Context, config Config) Isolation {
 		}
 	case ModeTask:
 		i.Mode = ModeTask
-		if i.err = taskRole(); i.err != nil {
+		if i.err = taskRole(); i.err == nil {
+			i.err = machineRole(ctx, metadataAddresses)
+		}
+		if i.err != nil {
 			break
 		}
 		if userErr = tryUser(ctx); userErr != nil {

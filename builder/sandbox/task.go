@@ -2,13 +2,16 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // In ModeTask the container is the sandbox: a task that was started for one
@@ -16,15 +19,47 @@ import (
 // mounts and no control groups to write to; what is left is what root in a
 // container may do, to run the commands as a user who is nobody.
 
-// inTask is whether this process runs in a task of Amazon ECS.
-func inTask() bool { return os.Getenv("ECS_CONTAINER_METADATA_URI_V4") != "" }
-
 // taskRole fails in a task with a role: whoever learns of the address below
 // which its credentials are has them, and the network is the commands', too.
 func taskRole() error {
 	for _, name := range []string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
 		if os.Getenv(name) != "" {
 			return errors.New("the task has a role, whose credentials builds could get at: remove taskRoleArn from its task definition")
+		}
+	}
+	return nil
+}
+
+// metadataAddresses are where a machine of EC2 tells its role's credentials, to
+// whoever asks.
+var metadataAddresses = []string{"169.254.169.254:80", "[fd00:ec2::254]:80"}
+
+// metadataTime bounds the look at them: an address that leads nowhere is silent.
+const metadataTime = time.Second
+
+// machineRole fails in a task that reaches the credentials of its machine. On
+// Fargate there is no such machine.
+func machineRole(ctx context.Context, addresses []string) error {
+	if os.Getenv("AWS_EXECUTION_ENV") == "AWS_ECS_FARGATE" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, metadataTime)
+	defer cancel()
+	answers := make(chan string, len(addresses))
+	for _, address := range addresses {
+		go func() {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			if err != nil {
+				answers <- ""
+				return
+			}
+			conn.Close()
+			answers <- address
+		}()
+	}
+	for range addresses {
+		if address := <-answers; address != "" {
+			return fmt.Errorf("the machine answers at %s, where builds could get at the credentials of its role: set ECS_AWSVPC_BLOCK_IMDS=true in the configuration of its ECS agent, and use the network mode awsvpc", address)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// The machine that tests run on may well be one that answers there.
+func init() { metadataAddresses = nil }
 
 // containerVariable is set where the tests run in a container, as
 // [TestInAContainer] makes one: to the bytes of its memory, or 0.
@@ -212,7 +216,9 @@ func TestADirectoryIsOpenedToAll(t *testing.T) {
 	openToAll(filepath.Join(dir, "missing"))
 }
 
-func TestATaskIsFoundOut(t *testing.T) {
+// TestATaskIsAsked: only who has started a task knows that it is there for one
+// build alone.
+func TestATaskIsAsked(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can run commands as another user")
 	}
@@ -226,20 +232,53 @@ func TestATaskIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin)
+	t.Setenv("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE")
 	probe := func(mode string) Isolation { return Probe(t.Context(), Config{Mode: mode}) }
-	if i := probe("auto"); i.Mode != ModeUser || len(i.Warnings) == 0 {
-		t.Errorf("outside of a task: %+v", i)
-	}
-	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/x")
-	for _, mode := range []string{"auto", "task"} {
-		if i := probe(mode); i.Mode != ModeTask || !i.Isolated() || i.Network || len(i.Warnings) != 0 {
-			t.Errorf("%s: %+v", mode, i)
+	for _, in := range []string{"", "http://169.254.170.2/v4/x"} { // as in a control plane that is a task itself
+		t.Setenv("ECS_CONTAINER_METADATA_URI_V4", in)
+		if i := probe("auto"); i.Mode != ModeUser || len(i.Warnings) == 0 {
+			t.Errorf("auto in %q: %+v", in, i)
 		}
+	}
+	if i := probe("task"); i.Mode != ModeTask || !i.Isolated() || i.Network || len(i.Warnings) != 0 {
+		t.Errorf("%+v", i)
 	}
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/x")
 	for _, mode := range []string{"auto", "task"} {
 		if i := probe(mode); i.Isolated() || i.Err() == nil || !strings.Contains(i.Err().Error(), "taskRoleArn") {
 			t.Errorf("%s with a task role: %+v, %v", mode, i, i.Err())
 		}
+	}
+}
+
+// TestAMachineWithARole: its metadata answer whoever asks.
+func TestAMachineWithARole(t *testing.T) {
+	machine, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { machine.Close() })
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	answers, refuses := machine.Addr().String(), closed.Addr().String()
+	t.Setenv("AWS_EXECUTION_ENV", "AWS_ECS_EC2")
+	if err := machineRole(t.Context(), []string{refuses, refuses}); err != nil {
+		t.Errorf("nobody answers: %v", err)
+	}
+	if err := machineRole(t.Context(), []string{refuses, answers}); err == nil || !strings.Contains(err.Error(), "ECS_AWSVPC_BLOCK_IMDS") {
+		t.Errorf("the machine answers: %v", err)
+	}
+	was := metadataAddresses
+	metadataAddresses = []string{answers}
+	t.Cleanup(func() { metadataAddresses = was })
+	if i := Probe(t.Context(), Config{Mode: "task"}); i.Isolated() || i.Err() == nil || !strings.Contains(i.Err().Error(), answers) {
+		t.Errorf("a task on it: %+v, %v", i, i.Err())
+	}
+	t.Setenv("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE") // which has no such machine
+	if err := machineRole(t.Context(), []string{answers}); err != nil {
+		t.Error(err)
 	}
 }

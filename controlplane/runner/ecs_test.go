@@ -717,6 +717,17 @@ func TestECSCheck(t *testing.T) {
 			d.TaskRoleArn = aws.String("arn:aws:iam::123456789012:role/x")
 		}, says: []string{"role/x", "remove taskRoleArn"}},
 		{name: "a user", define: func(d *ecs.RegisterTaskDefinitionInput) { d.ContainerDefinitions[0].User = aws.String("1000") }, says: []string{`"1000"`}},
+		{name: "the machine's rights", option: func(o *runner.ECSOptions) { o.LaunchType = runner.LaunchEC2 }, define: func(d *ecs.RegisterTaskDefinitionInput) {
+			d.ContainerDefinitions[0].Privileged, d.RequiresCompatibilities = aws.Bool(true), []types.Compatibility{types.CompatibilityEc2}
+		}, says: []string{"the machine"}},
+		{name: "the machine's processes", option: func(o *runner.ECSOptions) { o.LaunchType = runner.LaunchEC2 }, define: func(d *ecs.RegisterTaskDefinitionInput) {
+			d.PidMode, d.RequiresCompatibilities = types.PidModeHost, []types.Compatibility{types.CompatibilityEc2}
+		}, says: []string{"the machine"}},
+		{name: "the machine's network", option: func(o *runner.ECSOptions) {
+			o.LaunchType, o.Subnets, o.SecurityGroups = runner.LaunchEC2, nil, nil
+		}, define: func(d *ecs.RegisterTaskDefinitionInput) {
+			d.NetworkMode, d.RequiresCompatibilities = types.NetworkModeHost, []types.Compatibility{types.CompatibilityEc2}
+		}, says: []string{"the machine"}},
 		{name: "a network mode", define: func(d *ecs.RegisterTaskDefinitionInput) {
 			d.NetworkMode, d.RequiresCompatibilities = types.NetworkModeBridge, []types.Compatibility{types.CompatibilityEc2}
 		}, says: []string{"awsvpc"}},

@@ -89,6 +89,8 @@ func (e *ECS) checkDefinition(d *types.TaskDefinition) error {
 		return fmt.Errorf("ECS_SUBNETS is set, and that needs the network mode awsvpc instead of %q", d.NetworkMode)
 	case fargate && len(d.RequiresCompatibilities) > 0 && !slices.Contains(d.RequiresCompatibilities, types.CompatibilityFargate):
 		return fmt.Errorf("it is not made for Fargate: add FARGATE to requiresCompatibilities, or set ECS_LAUNCH_TYPE=%s", LaunchEC2)
+	case own.Privileged != nil && *own.Privileged, d.PidMode == types.PidModeHost, d.NetworkMode == types.NetworkModeHost:
+		return errors.New("it lets builds at the machine that they run on (privileged, or the host's network or processes): remove that")
 	case !slices.Contains([]string{"", "0", "root", "0:0", "root:root"}, text(own.User)):
 		return fmt.Errorf("it starts the builder as %q, which can't run commands as another user: remove user", text(own.User))
 	}
