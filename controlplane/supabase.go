@@ -56,6 +56,10 @@ func (a *Accounts) Supabase(ctx context.Context, token string) (Principal, error
 	var current bool
 	err = a.store.View(ctx, func(tx Tx) error {
 		row, err := tx.UserBySubject(user.ID)
+		if CodeOf(err) == CodeNotFound {
+			// Anybody may sign up at Supabase, and ask for ever: no write for him.
+			return or(a.mayEnter(tx, user, ""), err)
+		}
 		if err != nil {
 			return err
 		}
@@ -188,13 +192,8 @@ func (a *Accounts) enter(tx Tx, user *supabase.User, code string) (*UserRow, err
 	if CodeOf(err) != CodeNotFound {
 		return nil, err
 	}
-	if err := checkEmail(user.Email); err != nil {
-		return nil, Errorf(CodeForbidden, "This Supabase user has no email address, which an account here needs. Add one, and sign in again.")
-	}
-	if code == "" {
-		if err := a.mayEnter(tx, user); err != nil {
-			return nil, err
-		}
+	if err := a.mayEnter(tx, user, code); err != nil {
+		return nil, err
 	}
 	if row, err = a.admit(tx, code, a.now()); err != nil {
 		return nil, err
@@ -211,13 +210,19 @@ func (a *Accounts) enter(tx Tx, user *supabase.User, code string) (*UserRow, err
 		row.ID, row.CreatedAt = uuid.NewString(), a.now()
 		return row, tx.InsertUser(row)
 	}
-	// Whoever had it before is out.
+	// Whoever had it before is out, but for tokens of the API, which programs use.
 	return row, errors.Join(tx.SaveUser(row), tx.DeleteSessionsOf(row.ID))
 }
 
-// mayEnter says how a Supabase user who has neither an account nor a code gets
-// one, where none is made just so.
-func (a *Accounts) mayEnter(tx Tx, user *supabase.User) error {
+// mayEnter says why a Supabase user who has no account can't get one, and how one
+// without a code does, where none is made just so.
+func (a *Accounts) mayEnter(tx Tx, user *supabase.User, code string) error {
+	if err := checkEmail(user.Email); err != nil {
+		return Errorf(CodeForbidden, "This Supabase user has no email address, which an account here needs. Add one, and sign in again.")
+	}
+	if code != "" {
+		return nil
+	}
 	owner, err := a.unclaimedOwner(tx)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ the account's sessions; its API tokens stay. ` + offline,
 		Use:   "link EMAIL",
 		Short: "Make a link by which a Supabase user takes an account over",
 		Long: `Link prints a link, good once. Whoever opens it and signs in by Supabase signs in to
-the account from then on, instead of whoever did before. ` + offline,
+the account from then on, instead of whoever did before; its API tokens stay. ` + offline,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := f.settings(cmd)

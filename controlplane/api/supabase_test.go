@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -444,6 +446,33 @@ func TestWhoHasNoAccountIsCounted(t *testing.T) {
 		stranger.do("GET", "/projects", nil).is(http.StatusForbidden)
 	}
 	stranger.do("GET", "/projects", nil).is(http.StatusTooManyRequests)
+}
+
+// TestWhoHasNoAccountWritesNothing: anybody may sign up at Supabase.
+func TestWhoHasNoAccountWritesNothing(t *testing.T) {
+	p, server := newSupabasePlane(t)
+	p.enter(server.Token(adaID, "ada@example.com"), p.setup)
+	writes := countedStore{Store: p.store}
+	accounts := controlplane.NewAccounts(controlplane.AccountsConfig{Now: p.clock.Now, Supabase: p.accountConfig.Supabase}, &writes)
+	for _, email := range []string{"bob@example.com", ""} {
+		if _, err := accounts.Supabase(t.Context(), server.Token(bobID, email)); controlplane.CodeOf(err) != controlplane.CodeForbidden {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := writes.updates.Load(); n != 0 {
+		t.Errorf("%d transactions that write", n)
+	}
+}
+
+// countedStore counts the transactions that write.
+type countedStore struct {
+	controlplane.Store
+	updates atomic.Int64
+}
+
+func (s *countedStore) Update(ctx context.Context, f func(controlplane.Tx) error) error {
+	s.updates.Add(1)
+	return s.Store.Update(ctx, f)
 }
 
 func TestNoTokenOfSupabaseIsTold(t *testing.T) {
