@@ -144,6 +144,9 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 			return p, err
 		}
 	}
+	for _, warning := range s.plaintext() {
+		p.log.Warn(warning)
+	}
 	if p.store, err = s.openStore(ctx, dir); err != nil {
 		return p, err
 	}

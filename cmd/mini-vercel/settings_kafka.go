@@ -124,9 +124,6 @@ func (s *Settings) openStream(ctx context.Context, logs controlplane.LogStore, l
 	if err != nil {
 		return nil, err
 	}
-	if o.SASL != nil && o.TLS == nil && s.KafkaSASLMechanism == "plain" {
-		log.Warn("the password for Kafka goes over the network in the clear: set KAFKA_SSL, or KAFKA_SASL_MECHANISM to a scram one")
-	}
 	o.StartTime = kafkaStart
 	k, err := stream.OpenKafka(ctx, o, logs, log)
 	if err != nil {

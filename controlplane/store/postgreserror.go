@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -164,6 +165,28 @@ func Place(address string) (string, error) {
 		return "", err
 	}
 	return p.place(), p.close()
+}
+
+// MayBePlain reports whether an address leaves it to the network whether there is
+// TLS, as sslmode=prefer does, which is the default: then whoever is between says
+// that there is none, and reads the password. Loopback is no network.
+func MayBePlain(address string) bool {
+	config, err := parseAddress(address)
+	if err != nil {
+		return false
+	}
+	plain, encrypted := false, false
+	count := func(host string, c *tls.Config) {
+		if ip := net.ParseIP(host); host == "localhost" || ip.IsLoopback() {
+			return
+		}
+		plain, encrypted = plain || c == nil, encrypted || c != nil
+	}
+	count(config.Host, config.TLSConfig)
+	for _, other := range config.Fallbacks {
+		count(other.Host, other.TLSConfig)
+	}
+	return plain && encrypted
 }
 
 // addressError says why an address can't be used. What the parser says is left
