@@ -122,6 +122,9 @@ func TestSecretsAreRandomAndKept(t *testing.T) {
 			values[value] = true
 		}
 	}
+	if !strings.Contains(read(t, "../.gitignore"), "\n/.env\n") { // where it is made by default
+		t.Error("git would take .env in")
+	}
 	out, err := exec.Command("sh", "compose/secrets.sh", one).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "is there already") || read(t, one) != before {
 		t.Errorf("made anew: %v %s", err, out)
