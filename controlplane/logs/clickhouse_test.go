@@ -307,3 +307,34 @@ func eventually(t testing.TB, what string, f func() bool) {
 		}
 	}
 }
+
+// TestClickHouseLeavesOutNoLineThatComesWhileAPageIsRead appends lines between
+// the queries of one page.
+func TestClickHouseLeavesOutNoLineThatComesWhileAPageIsRead(t *testing.T) {
+	c := openClickHouse(t, optionsFor(clickhousetest.Start(t)))
+	log := controlplane.LogRef{Deployment: "growing", Created: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)}
+	grow := func(from, n int) {
+		if err := c.Append(t.Context(), controlplane.LogBatch{LogRef: log, Lines: numbered(1, from, n)}); err != nil {
+			t.Error(err)
+		}
+	}
+	grow(0, 10)
+	queries := 0
+	c.BeforeQueries(func() {
+		if queries++; queries == 2 {
+			grow(10, 1000)
+		}
+	})
+	got, err := c.Lines(t.Context(), log, controlplane.Cursor{Attempt: 1}, 100, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if queries != 2 || len(got) != 100 {
+		t.Errorf("%d lines, %d queries", len(got), queries)
+	}
+	for i, l := range got {
+		if l.Seq != int64(i)+1 {
+			t.Fatalf("line %d of the page has the number %d", i, l.Seq)
+		}
+	}
+}

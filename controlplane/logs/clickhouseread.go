@@ -68,18 +68,16 @@ func (c *ClickHouse) Lines(ctx context.Context, log controlplane.LogRef, after c
 	return lines, nil
 }
 
-// page looks first where the next lines are, as their numbers have few gaps.
+// page looks first where the next lines are, as their numbers have few gaps. Where
+// that does not fill it, one more look gives all of it: between the two, lines
+// may have come that belong between what each has found.
 func (c *ClickHouse) page(ctx context.Context, log controlplane.LogRef, after controlplane.Cursor, limit int) ([]controlplane.LogLine, error) {
 	day, to := storedDay(log).Format(time.DateOnly), after.Seq+2*int64(limit)
 	lines, err := c.lines(ctx, c.tables.pageWithin(), day, log.Deployment, after.Attempt, after.Seq, to, limit)
 	if err != nil || len(lines) == limit {
 		return lines, err
 	}
-	rest, err := c.lines(ctx, c.tables.pageBehind(), day, log.Deployment, after.Attempt, to, limit-len(lines))
-	if err != nil {
-		return nil, err
-	}
-	return append(lines, rest...), nil
+	return c.lines(ctx, c.tables.pageBehind(), day, log.Deployment, after.Attempt, after.Seq, limit)
 }
 
 // search lets the server choose by what is ASCII in the text, and looks itself
