@@ -72,8 +72,8 @@ func (s *Service) makeReady(ctx context.Context, a Actor, t uploadTarget) (err e
 	if err := s.bucket.Sync(ctx); err != nil {
 		return fmt.Errorf("publish deployment %s: %w", id, err)
 	}
+	hash := t.d.ManifestHash
 	err = s.update(ctx, func(tx Tx, n *notes) error {
-		hash := t.d.ManifestHash
 		if t, err = s.target(tx, a, id); err != nil || t.d.Status == StatusReady {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
@@ -505,5 +507,42 @@ func TestNoRouteGoesBeforeItsProjectsRecord(t *testing.T) {
 	defer mu.Unlock()
 	if early > 0 {
 		t.Errorf("%d routes went before the record of their project", early)
+	}
+}
+
+// brokenFirst is a store whose updates fail at their first look at a deployment,
+// and are run again, as PostgreSQL's may.
+type brokenFirst struct{ controlplane.Store }
+
+type brokenTx struct{ controlplane.Tx }
+
+var errBroken = errors.New("could not serialize access")
+
+func (brokenTx) Deployment(string) (*controlplane.DeploymentRow, error) { return nil, errBroken }
+
+func (s brokenFirst) Update(ctx context.Context, f func(controlplane.Tx) error) error {
+	err := s.Store.Update(ctx, func(tx controlplane.Tx) error {
+		_ = f(brokenTx{tx})
+		return errBroken
+	})
+	if !errors.Is(err, errBroken) {
+		return err
+	}
+	return s.Store.Update(ctx, f)
+}
+
+func TestPublishingGoesOnWhereAnUpdateIsRunAgain(t *testing.T) {
+	p := newPlane(t)
+	p.Service = controlplane.New(p.config, brokenFirst{p.store}, p.logs, stream.NewDirect(p.logs), p.bucket, p.runner, slog.New(slog.DiscardHandler))
+	p.start()
+	project := p.project("repo")
+	if d := p.deployFiles(project.ID, site.Production, page); d.Status != controlplane.StatusReady {
+		t.Errorf("%+v", d)
+	}
+	d := p.deploy(project.ID, "main")
+	b := p.claim(p.next())
+	b.report(lines("building"))
+	if got := b.finish(version(1)); got.Status != controlplane.StatusReady || p.production() != d.ID {
+		t.Errorf("%+v", got)
 	}
 }

@@ -527,3 +527,40 @@ func TestListenersLearnOfAGap(t *testing.T) {
 	notify("three")
 	next("three")
 }
+
+// TestAPanicEndsItsTurn has an update panic, and then another one that needs to
+// be alone.
+func TestAPanicEndsItsTurn(t *testing.T) {
+	address := pgtest.Database(t)
+	s, other := openPostgres(t, address), openPostgres(t, address)
+	defer s.Close()
+	defer other.Close()
+	if err := s.Update(t.Context(), host("h")); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_ = s.Update(t.Context(), func(controlplane.Tx) error { panic("a mistake") })
+	}()
+	runs := 0
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := s.Update(ctx, func(tx controlplane.Tx) error {
+		runs++
+		h, err := tx.Host("h")
+		if err != nil {
+			return err
+		}
+		if runs < 7 {
+			if err := other.Update(ctx, func(tx controlplane.Tx) error {
+				return tx.SaveHost(&controlplane.HostRow{Host: "h", Branch: fmt.Sprint(runs)})
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+		return tx.SaveHost(h)
+	})
+	if err != nil || runs != 7 {
+		t.Errorf("%d runs: %v", runs, err)
+	}
+}

@@ -67,11 +67,7 @@ func (p *postgres) update(ctx context.Context, f func(controlplane.Tx) error) er
 		if try > togetherTries {
 			turn = allTurns
 		}
-		if err := p.turns.Acquire(ctx, turn); err != nil {
-			return context.Cause(ctx)
-		}
-		err := p.transaction(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable}, once)
-		p.turns.Release(turn)
+		err := p.inTurn(ctx, turn, once)
 		reason := ""
 		if err != nil && !errors.Is(err, errUnknown) {
 			reason = reasonOf(err)
@@ -89,6 +85,15 @@ func (p *postgres) update(ctx context.Context, f func(controlplane.Tx) error) er
 			return err
 		}
 	}
+}
+
+// inTurn runs f once, when it is its turn. The turn ends also where f panics.
+func (p *postgres) inTurn(ctx context.Context, turn int64, f func(*tx) error) error {
+	if err := p.turns.Acquire(ctx, turn); err != nil {
+		return context.Cause(ctx)
+	}
+	defer p.turns.Release(turn)
+	return p.transaction(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable}, f)
 }
 
 // pause waits before the next try, for longer each time, and for no two the
