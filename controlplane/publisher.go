@@ -3,10 +3,12 @@ package controlplane
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -283,14 +285,24 @@ func (p *publisher) write(ctx context.Context, key string, generation int64, rec
 		var stored struct {
 			Generation int64 `json:"generation"`
 		}
-		found, etag, err := p.s.readRecord(ctx, key, &stored)
+		var raw json.RawMessage
+		found, etag, err := p.s.readRecord(ctx, key, &raw)
+		if found && err == nil {
+			if e := json.Unmarshal(raw, &stored); e != nil {
+				err = fmt.Errorf("%w %s: %w", errRecord, key, e)
+			}
+		}
 		if errors.Is(err, errRecord) {
 			p.s.log.Error("a record in the bucket is damaged: it is written anew", "key", key, "error", err)
 		} else if err != nil {
 			return err
 		}
 		if found && stored.Generation == generation {
-			return nil
+			if sameRecord(raw, body) {
+				return nil
+			}
+			// The database has lost what it was drawn for, and drew it again.
+			return &aheadError{stored.Generation + 1}
 		}
 		if found && stored.Generation > generation {
 			return &aheadError{stored.Generation}
@@ -301,6 +313,20 @@ func (p *publisher) write(ctx context.Context, key string, generation int64, rec
 		}
 	}
 	return fmt.Errorf("%w, %d times in a row", blob.ErrPrecondition, publishConflicts)
+}
+
+// sameRecord reports whether two records differ in nothing but when they were
+// written.
+func sameRecord(a, b []byte) bool {
+	var fields [2]map[string]any
+	for i, record := range [][]byte{a, b} {
+		if json.Unmarshal(record, &fields[i]) != nil {
+			return false
+		}
+		delete(fields[i], "publishedAt")
+		delete(fields[i], "sum")
+	}
+	return reflect.DeepEqual(fields[0], fields[1])
 }
 
 // appendChanges rewrites the change log's head.

@@ -300,3 +300,27 @@ func TestALeaseOfAFastClockKeepsNobodyOut(t *testing.T) {
 	two := p.publishedBy(other, project.ID, version(2))
 	eventually(t, "the other one publishes", func() bool { return p.route(two.HostID+"--"+productionHost).Deployment == two.ID })
 }
+
+// TestAGenerationThatWasDrawnTwice is of a database that has lost its last
+// commits, as after a failover, and draws their numbers again.
+func TestAGenerationThatWasDrawnTwice(t *testing.T) {
+	p := newPlane(t)
+	project := p.project("repo")
+	var lost int64
+	err := p.store.View(t.Context(), func(tx controlplane.Tx) error {
+		h, err := tx.Host(productionHost)
+		if err == nil {
+			lost = h.Generation
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.overwrite(site.RouteKey(productionHost), &site.Route{Host: productionHost, Project: project.ID, Deployment: "of a commit that was lost", Generation: lost})
+	p.start()
+	eventually(t, "the route is written over", func() bool {
+		r := p.route(productionHost)
+		return r.Deployment == "" && r.Generation > lost && p.nothingDirty()
+	})
+}
