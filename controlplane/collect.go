@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,10 @@ func (s *Service) collect(ctx context.Context, g *Garbage, project string) error
 	}
 	return nil
 }
+
+// unpublishedWait is how long the files of removed deployments are kept while a
+// route is not published.
+const unpublishedWait = time.Hour
 
 type collection struct {
 	s       *Service
@@ -72,8 +77,18 @@ func (c *collection) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		hosts, err := tx.HostsOfProject(c.project)
+		if err != nil {
+			return err
+		}
+		// A route in the bucket may lead there still.
+		waits := slices.ContainsFunc(hosts, func(h *HostRow) bool { return h.Published > 0 && h.Generation > h.Published })
 		for _, d := range removed {
-			c.removed[d.ID], c.logs[d.ID] = d.RemovedAt.Add(freeAfter), d.Log()
+			at := d.RemovedAt.Add(freeAfter)
+			if waits {
+				at = later(at, c.now.Add(unpublishedWait))
+			}
+			c.removed[d.ID], c.logs[d.ID] = at, d.Log()
 		}
 		active, err := tx.ActiveDeployments(c.project)
 		if err != nil {
@@ -156,7 +171,8 @@ func (c *collection) blobs(ctx context.Context) error {
 		if going && !at.After(c.now) {
 			continue // its time is over
 		}
-		m, err := c.s.manifest(ctx, c.project, id)
+		// As it stands there: what is kept in memory may be an earlier one.
+		m, err := c.s.readManifest(ctx, c.project, id)
 		if going && errors.Is(err, fs.ErrNotExist) {
 			continue // it was freed before the database was put back
 		}

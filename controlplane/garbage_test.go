@@ -66,6 +66,7 @@ func TestGarbageIsToldBeforeItGoes(t *testing.T) {
 		if err := p.DeleteDeployment(ctx, p.me, ds[1].ID); err != nil {
 			t.Fatal(err)
 		}
+		eventually(t, "its tombstone stands", p.nothingDirty)
 		p.age(time.Minute)
 		got := items(p.garbage(), project.ID, p.clock.Now())
 		if got["manifests of removed deployments in 1 days"] != 1 || got["blobs of removed deployments in 2 days"] != 1 || len(got) != 2 {

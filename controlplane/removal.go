@@ -233,6 +233,11 @@ func (s *Service) deleteObjects(ctx context.Context, prefix string, chosen func(
 		if len(keys) == 0 {
 			return nil
 		}
+		// Nothing in the bucket keeps out who has lost the project's lock and does
+		// not know it yet, as after the machine hung: the database does.
+		if err := s.store.Update(ctx, func(Tx) error { return nil }); err != nil {
+			return err
+		}
 		err := s.bucket.Delete(ctx, keys...)
 		keys = keys[:0]
 		return err

@@ -75,7 +75,7 @@ func TestRemovedDeploymentIsFreedADayLater(t *testing.T) {
 	_, err = p.Deployment(t.Context(), p.me, old.ID)
 	wantCode(t, err, controlplane.CodeNotFound)
 	eventually(t, "its host is a tombstone, and it is off the list", func() bool {
-		return p.route(old.HostID+"--"+productionHost).Gone && len(p.route(productionHost).Previous) == 0
+		return p.route(old.HostID+"--"+productionHost).Gone && len(p.route(productionHost).Previous) == 0 && p.nothingDirty()
 	})
 	p.Sweep(t)
 	if !p.has(project.ID, "old") {
