@@ -3,11 +3,13 @@ package controlplane_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/controlplane/stream"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
@@ -192,5 +194,26 @@ func TestChangesAreOnesOwn(t *testing.T) {
 	cancel()
 	for c := range others {
 		t.Errorf("another's change: %+v", c)
+	}
+}
+
+// TestFollowerMissesNoLineOfAnotherControlPlane has a builder report to two
+// control planes in turn, without a stream that both read.
+func TestFollowerMissesNoLineOfAnotherControlPlane(t *testing.T) {
+	const total = 20
+	p := newPlane(t, func(p *plane) { p.config.Exclusive = false }).start()
+	d := p.deploy(p.project("repo").ID, "")
+	b := p.claim(p.next())
+	both := []*controlplane.Service{p.service(p.runner, p.logs, stream.NewDirect(p.logs)), p.Service}
+	f := follow(t, p.Service, p, d.ID)
+	f.until("its state", func() bool { return len(f.said) > 0 })
+	for i := range total {
+		p.Service = both[i%2]
+		b.report(lines(fmt.Sprint("line ", i)))
+	}
+	b.report(site.Event{Type: site.EventFailed, Reason: "done"})
+	f.until("the end", func() bool { return f.end })
+	if want := numbered(0, total); !slices.Equal(f.lines, want) {
+		t.Errorf("%d lines of %d: %v", len(f.lines), total, f.lines)
 	}
 }

@@ -17,9 +17,11 @@ const (
 	endWait = time.Minute
 
 	// storedAge is how old a deployment's end may be for it to be worth a look
-	// whether all of its log is stored, and storedWait how long a reader waits.
+	// whether all of its log is stored, and storedWait how long a reader waits: for
+	// longer than clocks may differ, since a stream that is never at rest knows
+	// only then what came before.
 	storedAge  = 24 * time.Hour
-	storedWait = 5 * time.Second
+	storedWait = 8 * time.Second
 	storedPoll = 50 * time.Millisecond
 )
 
@@ -239,22 +241,30 @@ func (f *follower) take(ctx context.Context, some TailLines, open bool) error {
 		return f.begin(ctx)
 	}
 	f.position = some.Position
+	if f.others() {
+		// Earlier lines may be there that another control plane has stored.
+		_, err := f.history(ctx)
+		return err
+	}
 	return f.lines(ctx, some.Lines)
 }
+
+// others reports whether other control planes store lines that the tail does not
+// bring.
+func (f *follower) others() bool { return !f.s.config.Exclusive && !f.s.stream.Everywhere() }
 
 // look tries again what has failed, and reads what no tail brings: the lines
 // that another control plane has kept. It reports whether the deployment may
 // have changed, too, without a bell.
 func (f *follower) look(ctx context.Context) (bool, error) {
-	alone := f.s.config.Exclusive
 	switch {
 	case f.tail == nil:
-		return !alone, f.begin(ctx)
+		return !f.s.config.Exclusive, f.begin(ctx)
 	case !f.stored:
 		// The tail brings everything; it is enough to know.
 		_, err := f.page(ctx, 1)
 		return false, err
-	case !alone && !f.s.stream.Everywhere():
+	case f.others():
 		_, err := f.history(ctx)
 		return true, err
 	}
@@ -266,7 +276,7 @@ func (f *follower) catchUp(ctx context.Context) (all bool, err error) {
 	if f.tail == nil {
 		return false, nil
 	}
-	if !f.s.stream.Everywhere() && !f.s.config.Exclusive {
+	if f.others() {
 		if stored, err := f.history(ctx); err != nil || !stored {
 			return false, err
 		}
