@@ -15,7 +15,8 @@ type builderSet struct {
 	of map[string]runningBuilder // by handle
 	// early are exits that came before the builder was added: one that ends at
 	// once may be faster than the return of its start.
-	early map[string]BuilderExit
+	early    map[string]BuilderExit
+	starting map[Attempt]bool // whose builder is being started
 }
 
 // maxEarly bounds exits of builders that are never added.
@@ -28,7 +29,34 @@ type runningBuilder struct {
 }
 
 func newBuilderSet() *builderSet {
-	return &builderSet{of: map[string]runningBuilder{}, early: map[string]BuilderExit{}}
+	return &builderSet{of: map[string]runningBuilder{}, early: map[string]BuilderExit{}, starting: map[Attempt]bool{}}
+}
+
+// begin notes that a builder is going to be started.
+func (b *builderSet) begin(a Attempt) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.starting[a] = true
+}
+
+// began notes that the start has ended.
+func (b *builderSet) began(a Attempt) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.starting, a)
+}
+
+// handleOf names the builder of an attempt, and says whether one is being
+// started.
+func (b *builderSet) handleOf(a Attempt) (handle string, starting bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for handle, r := range b.of {
+		if r.attempt == a {
+			return handle, b.starting[a]
+		}
+	}
+	return "", b.starting[a]
 }
 
 // add begins to look after a builder, unless it has ended already.
@@ -49,7 +77,14 @@ func (b *builderSet) exited(exit BuilderExit) (Attempt, bool) {
 	defer b.mu.Unlock()
 	r, ok := b.of[exit.Handle]
 	delete(b.of, exit.Handle)
-	if !ok && len(b.early) < maxEarly {
+	if !ok {
+		// Some are of builders that others look after: any gives way.
+		for handle := range b.early {
+			if len(b.early) < maxEarly {
+				break
+			}
+			delete(b.early, handle)
+		}
 		b.early[exit.Handle] = exit
 	}
 	return r.attempt, ok

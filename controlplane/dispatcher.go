@@ -38,6 +38,7 @@ func (s *Service) startQueued(ctx context.Context) error {
 		}
 		if !s.spawn(func() { s.startBuilder(ctx, d, claim) }) {
 			s.takeBack(ctx, d.attempt(), fault{why: whyStopped})
+			s.builders.began(d.attempt())
 		}
 	}
 	return nil
@@ -83,8 +84,10 @@ func (s *Service) claimNext(ctx context.Context) (d *DeploymentRow, claim string
 // claim takes one deployment out of the queue; nil where another control plane
 // was faster, or the limits are reached by now.
 func (s *Service) claim(ctx context.Context, id string, limits QueueLimits) (d *DeploymentRow, claim string, err error) {
+	var a Attempt
 	err = s.update(ctx, func(tx Tx, n *notes) error {
 		d = nil
+		s.builders.began(a)
 		row, err := tx.Deployment(id)
 		if CodeOf(err) == CodeNotFound {
 			return nil // removed
@@ -110,12 +113,17 @@ func (s *Service) claim(ctx context.Context, id string, limits QueueLimits) (d *
 			return err
 		}
 		n.deployments = append(n.deployments, row)
-		if claim, err = s.newClaim(tx, row.attempt()); err != nil {
+		a = row.attempt()
+		s.builders.begin(a) // before the watcher can see that it has no builder
+		if claim, err = s.newClaim(tx, a); err != nil {
 			return err
 		}
 		d = row
 		return nil
 	})
+	if err != nil || d == nil {
+		s.builders.began(a) // whatever became of the claim, nobody starts it
+	}
 	return d, claim, err
 }
 
@@ -123,6 +131,7 @@ func (s *Service) claim(ctx context.Context, id string, limits QueueLimits) (d *
 // fails, the platform is at fault and the deployment goes back into the queue.
 func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim string) {
 	a := d.attempt()
+	defer s.builders.began(a)
 	s.dispatch.RLock() // the drain ends every builder that was started before it
 	defer s.dispatch.RUnlock()
 	if s.drained {
@@ -149,21 +158,29 @@ func (s *Service) startBuilder(ctx context.Context, d *DeploymentRow, claim stri
 		s.builderEnded(ctx, a, exit)
 		return
 	}
-	err = s.store.Update(ctx, func(tx Tx) error {
-		row, err := tx.Deployment(d.ID)
+	s.keepHandle(ctx, a, handle)
+}
+
+// keepHandle notes which builder an attempt has. One that was canceled while its
+// builder started is ended. Where the database is away, the watcher tries again.
+func (s *Service) keepHandle(ctx context.Context, a Attempt, handle string) {
+	err := s.store.Update(ctx, func(tx Tx) error {
+		row, err := tx.Deployment(a.Deployment)
 		if err != nil {
 			return err
 		}
 		row.Handle = handle
-		ok, err := tx.SaveDeployment(row, StatusInProgress, d.Attempt)
+		ok, err := tx.SaveDeployment(row, StatusInProgress, a.Number)
 		if err == nil && !ok {
 			err = errAttemptToken
 		}
 		return err
 	})
-	if err != nil {
-		// It was canceled while its builder started.
+	switch code := CodeOf(err); {
+	case code == CodeUnauthorized || code == CodeNotFound:
 		s.endBuilder(handle)
+	case err != nil:
+		s.log.Error("can't note which builder was started; it is tried again", "attempt", a.ID(), "builder", handle, "error", err)
 	}
 }
 

@@ -44,6 +44,9 @@ func (s *Service) Under(ctx context.Context, lease string, work func(context.Con
 	return err
 }
 
+// WatchOnce looks after builds once.
+func (s *Service) WatchOnce(ctx context.Context) error { return s.watchBuilds(ctx) }
+
 // DispatchOnce starts what may start.
 func (s *Service) DispatchOnce(ctx context.Context) error { return s.startQueued(ctx) }
 

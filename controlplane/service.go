@@ -52,8 +52,11 @@ type Service struct {
 	dispatch sync.RWMutex       // held for reading while a builder is started; guards drained
 	drained  bool               // no builder at all is started any more
 	cancel   context.CancelFunc // ends the work in the background
-	started  time.Time          // or woken up, where the machine slept: then of the dispatcher alone
+	started  time.Time          // or since when the watcher sees what builders report: then of the watcher alone
 	sleep    sleepWatch
+
+	blind     bool      // of the watcher: the database did not answer last
+	seesSince time.Time // of the watcher: since when it does again; zero: it always did
 
 	backing  sync.Mutex // held while a backup is made for somebody
 	adopting sync.Mutex // guards adopted, and is held while the bucket is adopted

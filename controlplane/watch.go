@@ -36,21 +36,34 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
+		s.blind = true
 		return fmt.Errorf("watch builds: %w", err)
 	}
-	current := map[Attempt]bool{}
+	if s.blind {
+		// Nobody could note that builders reported, or renew a claim.
+		s.blind, s.started, s.seesSince = false, now, now
+	}
+	current, elsewhere := map[Attempt]bool{}, map[Attempt]bool{}
 	for _, d := range rows {
 		a := d.attempt()
 		switch {
 		case d.ClaimedBy == s.holder:
 			current[a] = true
 			s.watchBuild(ctx, a, d, now)
-		case d.ClaimUntil.Before(now):
+		case later(d.ClaimUntil, s.seesSince.Add(claimLease)).Before(now):
+			current[a] = true // or it is seen in the next round that it is not
 			s.adopt(ctx, a, d)
+		default:
+			elsewhere[a] = true
 		}
 	}
 	for handle, a := range s.builders.all() {
-		if !a.Detection && !current[a] && s.builders.over(handle, now) > overTime {
+		switch {
+		case a.Detection || current[a]:
+		case elsewhere[a] && s.runner.Survives():
+			// It was adopted while this control plane hung.
+			s.builders.remove(handle)
+		case s.builders.over(handle, now) > overTime:
 			s.endBuilder(handle)
 		}
 	}
@@ -65,9 +78,12 @@ func (s *Service) watchBuild(ctx context.Context, a Attempt, d *DeploymentRow, n
 		s.endBuilder(d.Handle)
 		return
 	}
-	// What was not heard while no control plane ran, or the machine slept, is no
-	// fault of the builder.
+	// What was not heard while no control plane ran, the machine slept, or the
+	// database was away, is no fault of the builder.
 	silent := now.Sub(later(d.HeardAt, s.started))
+	if d.Handle == "" && !s.handleKnown(ctx, a, d, silent) {
+		return
+	}
 	limit := heartbeatTime
 	if d.LastSeq == 0 {
 		limit += s.config.ClaimTime // it may still be starting
@@ -86,6 +102,23 @@ func (s *Service) watchBuild(ctx context.Context, a Attempt, d *DeploymentRow, n
 		s.builders.remove(d.Handle)
 		s.builderEnded(ctx, a, state.Exit)
 	}
+}
+
+// handleKnown finds the handle that could not be kept when the builder was
+// started, as the database was away. Where this control plane has neither
+// started a builder nor is about to, since it did not learn that the claim was
+// kept, another attempt is made.
+func (s *Service) handleKnown(ctx context.Context, a Attempt, d *DeploymentRow, silent time.Duration) bool {
+	handle, starting := s.builders.handleOf(a)
+	switch {
+	case handle != "":
+		d.Handle = handle
+		s.keepHandle(ctx, a, handle)
+	case !starting && silent >= claimLease:
+		s.takeBack(ctx, a, fault{why: "no builder was started for it"})
+		return false
+	}
+	return true
 }
 
 // phaseLimit is how long a phase may take; 0: as long as the builder lives.
@@ -117,16 +150,16 @@ func later(a, b time.Time) time.Time {
 // builder may have been started all the same: it finds its attempt over.
 func (s *Service) adopt(ctx context.Context, a Attempt, d *DeploymentRow) {
 	lost := fault{why: "the control plane that looked after it ended"}
-	if d.Handle == "" || !s.runner.Survives() {
-		s.metrics.takenOver.WithLabelValues("queued").Inc()
-		s.takeBack(ctx, a, lost)
-		return
-	}
 	taken, err := s.takeClaim(ctx, a, d)
 	if err != nil && CodeOf(err) != CodeNotFound {
 		s.log.Error("can't take over a build", "attempt", a.ID(), "error", err)
 	}
 	if err != nil || !taken {
+		return
+	}
+	if d.Handle == "" || !s.runner.Survives() {
+		s.metrics.takenOver.WithLabelValues("queued").Inc()
+		s.takeBack(ctx, a, lost)
 		return
 	}
 	s.metrics.takenOver.WithLabelValues("kept").Inc()
@@ -154,8 +187,8 @@ func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) (t
 	err = s.store.Update(ctx, func(tx Tx) error {
 		taken = false
 		row, err := tx.Deployment(d.ID)
-		if err != nil || row.ClaimedBy != d.ClaimedBy {
-			return err // somebody else was faster
+		if err != nil || row.ClaimedBy != d.ClaimedBy || !row.ClaimUntil.Equal(d.ClaimUntil) {
+			return err // somebody else was faster, or its control plane lives
 		}
 		row.ClaimedBy, row.ClaimUntil = s.holder, s.now().Add(claimLease)
 		taken, err = tx.SaveDeployment(row, StatusInProgress, a.Number)
