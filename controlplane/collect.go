@@ -81,11 +81,12 @@ func (c *collection) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// A route in the bucket may lead there still.
-		waits := slices.ContainsFunc(hosts, func(h *HostRow) bool { return h.Published > 0 && h.Generation > h.Published })
 		for _, d := range removed {
 			at := d.RemovedAt.Add(freeAfter)
-			if waits {
+			// A route in the bucket may lead there still, but for other deployments' own.
+			if slices.ContainsFunc(hosts, func(h *HostRow) bool {
+				return h.Published > 0 && h.Generation > h.Published && (h.Role != RoleDeployment || strings.HasPrefix(h.Host, d.HostID+"--"))
+			}) {
 				at = later(at, c.now.Add(unpublishedWait))
 			}
 			c.removed[d.ID], c.logs[d.ID] = at, d.Log()
