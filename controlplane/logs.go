@@ -194,6 +194,11 @@ func (f *follower) follow(ctx context.Context, d *Deployment) error {
 			continue
 		}
 		// The lines that led to the state come before it.
+		if f.tail == nil {
+			if err := f.begin(ctx); err != nil {
+				return err
+			}
+		}
 		if _, err := f.catchUp(ctx); err != nil {
 			return err
 		}

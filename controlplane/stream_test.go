@@ -123,7 +123,7 @@ func TestFollowerOnAnotherControlPlane(t *testing.T) {
 		}
 		// The state comes behind the lines that led to it; the last one began then.
 		if n := len(f.said); i < 2 && f.said[n-2] != "FAIL" || f.has("delayed:true") {
-			t.Errorf("said: %.300q", f.said[max(n-5, 0):])
+			t.Errorf("follower %d said FAIL at %d of %d: %.300q", i, slices.Index(f.said, "FAIL"), n, f.said[max(n-5, 0):])
 		}
 	}
 	streamtest.WantStored(t, gate, controlplane.LogRef{Deployment: d.ID, Created: d.CreatedAt}, numbered(0, 310))

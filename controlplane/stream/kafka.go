@@ -196,19 +196,37 @@ func (k *Kafka) offset(ctx context.Context, which int64, partition int) (int64, 
 }
 
 // committed is the offset before which the log store has everything of a
-// partition.
+// partition; -1: none was committed. The group's coordinator may just be moving:
+// until it is found the question is asked again.
 func (k *Kafka) committed(ctx context.Context, partition int) (int64, error) {
+	for wait := leastWait; ; wait = min(2*wait, mostWait) {
+		offset, err := k.committedNow(ctx, partition)
+		var refused kafka.Error
+		if err == nil || !errors.As(err, &refused) || !refused.Temporary() {
+			return offset, err
+		}
+		if sleep(ctx, wait) != nil {
+			return 0, err
+		}
+	}
+}
+
+func (k *Kafka) committedNow(ctx context.Context, partition int) (int64, error) {
 	answer, err := k.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: k.options.group(), Topics: map[string][]int{k.options.Topic: {partition}}})
 	if err == nil {
 		err = answer.Error
 	}
-	if err != nil {
-		return 0, fmt.Errorf("ask for the committed offset of %s: %w", k.options.Topic, err)
-	}
-	for _, p := range answer.Topics[k.options.Topic] {
-		if p.Partition == partition {
-			return p.CommittedOffset, p.Error // -1: none
+	if err == nil {
+		for _, p := range answer.Topics[k.options.Topic] {
+			if p.Partition != partition {
+				continue
+			}
+			if p.Error == nil {
+				return p.CommittedOffset, nil
+			}
+			return 0, fmt.Errorf("ask for the committed offset of %s, partition %d: %w", k.options.Topic, partition, p.Error)
 		}
+		err = fmt.Errorf("partition %d is missing in the answer", partition)
 	}
-	return 0, fmt.Errorf("ask for the committed offset of %s: partition %d is missing in the answer", k.options.Topic, partition)
+	return 0, fmt.Errorf("ask for the committed offset of %s: %w", k.options.Topic, err)
 }
