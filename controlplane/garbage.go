@@ -31,7 +31,8 @@ func (s *Service) retention() ExpiryQuery {
 }
 
 // Garbage looks at all projects, and says what would go now and later. It
-// changes nothing. Only an administrator may ask.
+// removes nothing; but for hosts' earlier deployments whose time is over, which
+// are dropped every minute anyway, it changes nothing. Only an administrator may ask.
 func (s *Service) Garbage(ctx context.Context, p Principal) (*Garbage, error) {
 	if err := allowsOperation(p); err != nil {
 		return nil, err

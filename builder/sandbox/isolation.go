@@ -58,6 +58,12 @@ func Probe(ctx context.Context, config Config) Isolation {
 		if i, bwrapErr = tryBubblewrap(ctx, config, i); bwrapErr != nil {
 			i.err = fmt.Errorf("sandbox: bubblewrap does not work here: %w", bwrapErr)
 		}
+	case strict:
+		if i, bwrapErr = tryBubblewrap(ctx, config, i); bwrapErr != nil {
+			i.err = fmt.Errorf("sandbox: strict isolation needs bubblewrap, which does not work here: %w", bwrapErr)
+		} else if !i.Network {
+			i.err = fmt.Errorf("sandbox: strict isolation needs a network of the build's own: %s", strings.Join(i.Warnings, " "))
+		}
 	case ModeTask:
 		i.Mode = ModeTask
 		if i.err = taskRole(); i.err == nil {
@@ -79,7 +85,7 @@ func Probe(ctx context.Context, config Config) Isolation {
 		i.Mode = ModeNone
 		i.warn("Builds are not isolated and can read whatever the platform can, as configured.")
 	default:
-		i.err = fmt.Errorf("sandbox: %q is no mode; there are auto, %s, %s, %s and %s", config.Mode, ModeBubblewrap, ModeTask, ModeUser, ModeNone)
+		i.err = fmt.Errorf("sandbox: %q is no mode; there are auto, %s, %s, %s, %s and %s", config.Mode, strict, ModeBubblewrap, ModeTask, ModeUser, ModeNone)
 		return i
 	}
 	if i.Mode == ModeTask {

@@ -36,10 +36,13 @@ const (
 	ModeNone Mode = "none"
 )
 
+// strict asks for ModeBubblewrap with a network of its own, or for nothing.
+const strict = "strict"
+
 // Config says how to isolate and from what.
 type Config struct {
 	// Mode is one of the modes above; empty or "auto" takes the strongest
-	// that the machine can give.
+	// that the machine can give, and "strict" only the strongest there is.
 	Mode string
 	// Hidden are absolute host paths that no command may see, such as the
 	// platform's data directory. A workspace may lie below one.

@@ -267,7 +267,24 @@ func TestProbe(t *testing.T) {
 	if i.Err() != nil || i.Mode != ModeBubblewrap || !i.Isolated() {
 		t.Errorf("auto: %+v, %v", i, i.Err())
 	}
+	if i := Probe(t.Context(), Config{Mode: "strict"}); i.Isolated() != i.Network {
+		t.Errorf("strict: %+v, %v", i, i.Err())
+	}
+	broken, path := t.TempDir(), os.Getenv("PATH")
+	if err := os.WriteFile(filepath.Join(broken, "slirp4netns"), []byte("#!/bin/sh\necho no device >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", broken+string(os.PathListSeparator)+path)
+	if i := Probe(t.Context(), Config{}); !i.Isolated() || i.Network {
+		t.Errorf("auto without a network for builds: %+v, %v", i, i.Err())
+	}
+	if i := Probe(t.Context(), Config{Mode: "strict"}); i.Isolated() || i.Err() == nil || !strings.Contains(i.Err().Error(), "no device") {
+		t.Errorf("strict without a network for builds: %+v, %v", i, i.Err())
+	}
 	t.Setenv("PATH", t.TempDir())
+	if i := Probe(t.Context(), Config{Mode: "strict"}); i.Isolated() || i.Err() == nil {
+		t.Errorf("strict without bwrap: %+v", i)
+	}
 	if i := Probe(t.Context(), Config{Mode: "bubblewrap"}); i.Err() == nil || i.Isolated() {
 		t.Errorf("bubblewrap without bwrap: %+v", i)
 	}

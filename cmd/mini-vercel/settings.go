@@ -55,7 +55,7 @@ type Settings struct {
 	EdgeSecret           string `env:"EDGE_SECRET" secret:"true" help:"32 random bytes in base64 or hex, the same for all edges, that encrypt what they keep together."`
 	EdgeSecretPrevious   string `env:"EDGE_SECRET_PREVIOUS" secret:"true" help:"The other secret while a fleet changes from one to another."`
 
-	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, none does without."`
+	BuildSandbox    string `env:"BUILD_SANDBOX" default:"auto" help:"How builds are isolated: auto takes the best there is, strict starts only where they have namespaces and a network of their own, none does without."`
 	BuildCount      int    `env:"BUILD_COUNT" help:"Builds at once. Default: the number of cores; with ECS_CLUSTER_NAME: ECS_COUNT."`
 	BuildPerProject int    `env:"BUILD_COUNT_PER_PROJECT" default:"1" help:"Builds at once for one project."`
 
@@ -190,7 +190,7 @@ func (s *Settings) Check() error {
 		{"LOG_FORMAT", s.LogFormat, []string{"text", "json"}},
 		{"LOG_LEVEL", s.LogLevel, []string{"debug", "info", "warn", "error"}},
 		{"SIGNUP", s.Signup, []string{"invite", "open"}},
-		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "none"}},
+		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "strict", "none"}},
 		{"EDGE_ACCESS_LOG", s.EdgeAccessLog, []string{"off", "stdout", "stderr", "file"}},
 		{"SITE_SCHEME", s.SiteScheme, []string{"http", "https"}},
 		{"R2_UPLOADS", s.R2Uploads, []string{"direct", "relayed"}},
