@@ -34,6 +34,9 @@ try {
   await log.getByText('step 5', { exact: true }).waitFor()
   await page.getByText('Ready', { exact: true }).first().waitFor()
   await shot('ready')
+  // A long log that has ended is shown to its last line.
+  await page.reload()
+  await log.getByText('step 5', { exact: true }).waitFor()
 
   const link = page.getByRole('link', { name: /^from-browser\.localhost/ }).first()
   const href = await link.getAttribute('href')

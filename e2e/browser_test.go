@@ -13,7 +13,7 @@ import (
 func TestABrowser(t *testing.T) {
 	program := chromium(t)
 	p := start(t)
-	_, url := repository(t, script("for i in 1 2 3 4 5; do echo step $i; sleep 0.3; done; mkdir dist && echo '<h1>from the browser</h1>' > dist/index.html"))
+	_, url := repository(t, script("seq -f 'module %g' 4000; for i in 1 2 3 4 5; do echo step $i; sleep 0.3; done; mkdir dist && echo '<h1>from the browser</h1>' > dist/index.html"))
 	shots := os.Getenv("SCREENSHOTS") // a directory to keep pictures in
 	cmd := exec.Command("node", "browser.mjs")
 	cmd.Env = append(os.Environ(), "CHROMIUM="+program, "SETUP="+p.setup, "REPOSITORY="+url, "SCREENSHOTS="+shots)

@@ -48,7 +48,7 @@ export function LogViewer({ deployment, buffer, state, delayed }: LogViewerProps
   const rows = useMemo(() => new Rows(buffer, folded), [buffer, folded, version])
   const search = useMemo(() => new LogSearch(query), [query])
   search.look(buffer)
-  const lines = buffer.lines.length
+  const { lines } = rows // the buffer may be ahead of what is drawn
 
   const stuck = useRef(0)
   const virtualizer = useVirtualizer({
@@ -74,7 +74,7 @@ export function LogViewer({ deployment, buffer, state, delayed }: LogViewerProps
     const list = scroller.current
     if (list) list.scrollTop = list.scrollHeight
   }, [])
-  const following = useFollow(scroller, lines, state !== 'ended' && !chosen, toEnd)
+  const following = useFollow(scroller, lines, !chosen, toEnd)
   const { letGo } = following
 
   const show = useCallback(
@@ -102,11 +102,12 @@ export function LogViewer({ deployment, buffer, state, delayed }: LogViewerProps
     (event: MouseEvent, line: number) => {
       if (event.metaKey || event.ctrlKey) return
       event.preventDefault()
+      letGo()
       const next = lineHash(event.shiftKey ? extend(chosen, line) : { from: line, to: line })
       shownHash.current = next
       void navigate({ hash: next }, { replace: true, preventScrollReset: true })
     },
-    [chosen, navigate],
+    [chosen, letGo, navigate],
   )
 
   const step = (direction: 1 | -1) => {

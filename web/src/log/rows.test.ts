@@ -15,6 +15,13 @@ function buffer() {
 }
 
 describe('Rows', () => {
+  it('counts the lines it was made of, whatever comes after', () => {
+    const log = buffer()
+    const rows = new Rows(log, new Set([0]))
+    log.append(aLine(5))
+    expect(rows.lines).toBe(4)
+  })
+
   it('puts a header before each section', () => {
     const rows = new Rows(buffer(), new Set())
     expect(rows.headers).toEqual([0, 3, 5])

@@ -9,6 +9,7 @@ type Placed = { header: number; lines: number; section: Section }
 
 export class Rows {
   readonly count: number
+  readonly lines: number // of the log when these rows were made
   readonly headers: number[] = []
   private placed: Placed[] = []
 
@@ -21,6 +22,7 @@ export class Rows {
       at += 1 + lines
     }
     this.count = at
+    this.lines = buffer.lines.length
   }
 
   at(row: number): Row {

@@ -4,13 +4,13 @@ import { describe, expect, it, vi } from 'vitest'
 import { useFollow } from './useFollow'
 
 // A list of 500 pixels in sight, of which `lines` are 20 pixels each.
-function follow(live = true) {
+function follow(atStart = true) {
   const list = { scrollTop: 0, scrollHeight: 2000, clientHeight: 500 }
   const toEnd = vi.fn(() => {
     list.scrollTop = list.scrollHeight - list.clientHeight
   })
   const element = { current: list as unknown as HTMLElement }
-  const hook = renderHook(({ lines }) => useFollow(element, lines, live, toEnd), {
+  const hook = renderHook(({ lines }) => useFollow(element, lines, atStart, toEnd), {
     initialProps: { lines: 100 },
   })
   const grow = (lines: number) => {
@@ -60,8 +60,9 @@ describe('useFollow', () => {
     expect(hook.result.current.missed).toBe(0)
   })
 
-  it('leaves a log that has ended at its beginning', () => {
-    const { list } = follow(false)
+  it('does not leave what one came to see', () => {
+    const { list, grow } = follow(false)
+    grow(200)
     expect(list.scrollTop).toBe(0)
   })
 })

@@ -13,19 +13,21 @@ type Follow = {
 // useFollow keeps the end of a growing list in view, until the person scrolls
 // up: then it lets go, and takes hold again at the end. Content that grows
 // never moves the list up, so a smaller offset is always the person's doing.
+// The last lines come after the word that the log has ended, so following has
+// no end of its own.
 export function useFollow(
   element: RefObject<HTMLElement | null>,
   lines: number,
-  live: boolean,
+  atStart: boolean, // whether it follows from the start
   toEnd: () => void,
 ): Follow {
-  const [following, setFollowing] = useState(live)
+  const [following, setFollowing] = useState(atStart)
   const [leftAt, setLeftAt] = useState(0)
   const lastTop = useRef(0)
 
   useEffect(() => {
-    if (following && live) toEnd()
-  }, [following, live, lines, toEnd])
+    if (following) toEnd()
+  }, [following, lines, toEnd])
 
   const letGo = useCallback(() => {
     setFollowing((was) => {
