@@ -92,14 +92,7 @@ func newPostgres(o PostgresOptions) (*postgres, error) {
 	p.db = open(sessions(config, o.StatementTime), o.Connections-locks-counterConnections-listenConnections)
 	p.counters = open(sessions(config, o.StatementTime), counterConnections)
 	p.metrics = newMetrics(p.db.Stats)
-	pool, err := pgxpool.ParseConfig("")
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err) // no address was given to it
-	}
-	pool.ConnConfig = sessions(config, 0) // a lock is waited for as long as its caller likes
-	pool.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	pool.MaxConns, pool.MinConns, pool.MaxConnIdleTime = int32(locks), 0, time.Minute
-	if p.locks, err = pgxpool.NewWithConfig(context.Background(), pool); err != nil {
+	if p.locks, err = lockPool(config, locks, lockIdle); err != nil {
 		return nil, p.explain(err)
 	}
 	return p, nil
@@ -179,10 +172,8 @@ func (p *postgres) connect(ctx context.Context) (*pgx.Conn, error) {
 // checkServer reads what the server says of itself when a connection begins.
 func (p *postgres) checkServer(conn *pgconn.PgConn) error {
 	version := conn.ParameterStatus("server_version")
-	major := 0
-	_, _ = fmt.Sscanf(version, "%d", &major) // 0: unknown
 	switch {
-	case major < minServer:
+	case serverVersion(conn) < minServer:
 		return fmt.Errorf("DATABASE_URL: PostgreSQL at %s has version %s: %d or newer is needed", p.at(), version, minServer)
 	case conn.ParameterStatus("server_encoding") != "UTF8":
 		return fmt.Errorf("DATABASE_URL: the database %q at %s has the encoding %s: make it with ENCODING 'UTF8' TEMPLATE template0", p.config.Database, p.at(), conn.ParameterStatus("server_encoding"))
@@ -190,6 +181,12 @@ func (p *postgres) checkServer(conn *pgconn.PgConn) error {
 		return fmt.Errorf("DATABASE_URL: PostgreSQL at %s is a standby, which is read only: name the primary, or all servers and target_session_attrs=read-write", p.at())
 	}
 	return nil
+}
+
+// serverVersion is the server's major version; 0: unknown.
+func serverVersion(conn *pgconn.PgConn) (major int) {
+	_, _ = fmt.Sscanf(conn.ParameterStatus("server_version"), "%d", &major)
+	return major
 }
 
 // migrate brings the tables up to date, one control plane at a time: an advisory

@@ -6,8 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	mathrand "math/rand/v2"
+	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -15,6 +18,14 @@ import (
 const (
 	lockProbe = 4 * time.Second // how often a held lock's connection is tried
 	lockReply = 4 * time.Second // for it to answer
+
+	// lockIdle is after which silence the server ends a connection of a lock: its
+	// holder hangs, though its machine answers.
+	lockIdle       = 15 * time.Second
+	lockIdleServer = 14 // the first PostgreSQL that can
+
+	firstLockWait   = 10 * time.Millisecond // until a lock that is taken is tried again
+	longestLockWait = 250 * time.Millisecond
 )
 
 // heldLock is a project's lock that is held: an advisory lock of a connection of
@@ -33,7 +44,8 @@ type lockKey struct{}
 //     token there first: it waits for such an Update, and after it none begins.
 //   - The context ends as soon as the connection is seen to be broken: at once
 //     where the server or this process closed it, else within lockProbe +
-//     lockReply, before the server gives up a connection that is silent.
+//     lockReply, before the server gives up a connection that is silent. Who
+//     hangs, and sees nothing, is ended by the server after lockIdle.
 //   - What is written to the bucket under the lock can be repeated, and nothing
 //     is freed there that was young when the lock was taken.
 func (p *postgres) lockProject(ctx context.Context, project string) (locked context.Context, release func(), err error) {
@@ -72,12 +84,58 @@ func (p *postgres) lockProject(ctx context.Context, project string) (locked cont
 	}, nil
 }
 
+// lockPool makes the pool of the connections that hold locks.
+func lockPool(config *pgx.ConnConfig, connections int, idle time.Duration) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.ParseConfig("")
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err) // no address was given to it
+	}
+	pool.ConnConfig = sessions(config, 0)
+	pool.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	pool.MaxConns, pool.MinConns = int32(connections), 0
+	// Those that nobody uses go before the server ends them.
+	pool.MaxConnIdleTime, pool.HealthCheckPeriod = idle/2, idle/4
+	if _, given := config.RuntimeParams["idle_session_timeout"]; !given {
+		pool.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			if serverVersion(conn.PgConn()) < lockIdleServer {
+				return nil
+			}
+			_, err := conn.Exec(ctx, "SET idle_session_timeout = "+strconv.FormatInt(idle.Milliseconds(), 10))
+			return err
+		}
+	}
+	return pgxpool.NewWithConfig(context.Background(), pool)
+}
+
+// takeLock tries until the lock is free. Who waits has no connection meanwhile:
+// else a few projects whose locks are held for long would hold up all others.
 func (p *postgres) takeLock(ctx context.Context, key int64, held *heldLock) (*pgxpool.Conn, error) {
+	for wait := firstLockWait; ; wait = min(2*wait, longestLockWait) {
+		if conn, err := p.tryLock(ctx, key, held); conn != nil || err != nil {
+			return conn, err
+		}
+		timer := time.NewTimer(wait/2 + mathrand.N(wait))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// tryLock returns nil where somebody else has the lock.
+func (p *postgres) tryLock(ctx context.Context, key int64, held *heldLock) (*pgxpool.Conn, error) {
 	conn, err := p.locks.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = conn.Exec(ctx, "SELECT pg_advisory_lock($1)", key); err == nil {
+	free := false
+	if err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&free); err == nil && !free {
+		conn.Release()
+		return nil, nil
+	}
+	if err == nil {
 		_, err = conn.Exec(ctx, "INSERT INTO project_locks (project_id, token) VALUES ($1, $2) ON CONFLICT (project_id) DO UPDATE SET token = $2",
 			text(held.project), held.token)
 	}
