@@ -64,7 +64,7 @@ func (s *Service) current(tx Tx, a *Attempt) error {
 		return err
 	}
 	a.Detection = true
-	if detection.Ended || a.Number != 1 || s.now().After(detection.Deadline) {
+	if detection.Ended || a.Number != 1 || s.now().After(detection.Deadline.Add(s.clockSlack())) {
 		return errAttemptToken
 	}
 	return nil
@@ -89,7 +89,7 @@ func (s *Service) Claim(ctx context.Context, token string) (*site.Job, error) {
 	var input DetectInput
 	err := s.update(ctx, func(tx Tx, n *notes) (err error) {
 		d = nil
-		if a, err = tx.TakeClaim(hashToken(token), s.now()); err != nil {
+		if a, err = tx.TakeClaim(hashToken(token), s.now().Add(-s.clockSlack())); err != nil {
 			if CodeOf(err) == CodeNotFound {
 				return Errorf(CodeUnauthorized, "This claim was used already, has expired, or is not one.")
 			}

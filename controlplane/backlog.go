@@ -10,12 +10,12 @@ import (
 
 // Backlog is what waits to be done, as the database has it.
 type Backlog struct {
-	Queued         int       // deployments that wait for a builder
-	OldestQueued   time.Time // when the first of them was made; zero: there is none
-	Unpublished    int       // routes and project records that the bucket lacks
-	OldestChange   int64     // the lowest generation of those; 0: there is none
-	PublisherUntil time.Time // when the publisher's lease ends
-	BackedUpAt     time.Time // zero: never
+	Queued       int       // deployments that wait for a builder
+	OldestQueued time.Time // when the first of them was made; zero: there is none
+	Unpublished  int       // routes and project records that the bucket lacks
+	OldestChange int64     // the lowest generation of those; 0: there is none
+	Publisher    LeaseRow  // the publisher's lease
+	BackedUpAt   time.Time // zero: never
 }
 
 // backlogMetrics ask the database once for each scrape.
@@ -81,8 +81,9 @@ func (m *backlogMetrics) Collect(ch chan<- prometheus.Metric) {
 	send(m.unpublished, float64(b.Unpublished))
 	send(m.unpublishedAge, age(m.waitsSince(b.OldestChange, now)))
 	lease := -1.0
-	if !b.PublisherUntil.IsZero() {
-		lease = b.PublisherUntil.Sub(now).Seconds()
+	if b.Publisher != (LeaseRow{}) {
+		at := m.s.clock()
+		lease = (leaseTime - at.Sub(m.s.leases.seen.see(publisherLease, b.Publisher, at))).Seconds()
 	}
 	send(m.publisher, lease)
 	backup := 0.0

@@ -196,7 +196,12 @@ func TestSilentBuilderIsStopped(t *testing.T) {
 	p.clock.Advance(50 * time.Second)
 	p.none()
 	p.is(d.ID, controlplane.StatusInProgress)
-	p.clock.Advance(15 * time.Second)
+	eventually(t, "it fails", func() bool {
+		p.clock.Advance(15 * time.Second)
+		p.WakeAll()
+		got, err := p.Deployment(t.Context(), p.me, d.ID)
+		return err == nil && got.Status == controlplane.StatusFail
+	})
 	if d = p.is(d.ID, controlplane.StatusFail); !strings.Contains(d.Reason, "not reported") {
 		t.Errorf("reason: %s", d.Reason)
 	}
@@ -209,18 +214,20 @@ func TestPhaseOverItsTimeFails(t *testing.T) {
 		limit time.Duration
 	}{{site.PhaseClone, 5 * time.Minute}, {site.PhaseInstall, 15 * time.Minute}, {site.PhaseBuild, 30 * time.Minute}, {site.PhaseUpload, 15 * time.Minute}} {
 		t.Run(string(row.phase), func(t *testing.T) {
-			p := newPlane(t).start()
-			d := p.deploy(p.project("repo").ID, "")
-			b := p.claim(p.next())
+			p, _, _ := watched(t)
+			d, b := p.build()
 			b.report(site.Event{Type: site.EventPhase, Phase: row.phase})
+			p.watch(p.Service)
 			for passed := time.Duration(0); passed < row.limit; passed += 30 * time.Second {
 				p.clock.Advance(30 * time.Second)
 				if b.report(site.Event{Type: site.EventHeartbeat}) {
 					t.Fatalf("canceled after %s", passed)
 				}
+				p.watch(p.Service)
 			}
 			p.clock.Advance(40 * time.Second)
-			if d = p.is(d.ID, controlplane.StatusFail); !strings.Contains(d.Reason, string(row.phase)) || !strings.Contains(d.Reason, row.limit.String()) {
+			p.watch(p.Service)
+			if d := p.is(d.ID, controlplane.StatusFail); !strings.Contains(d.Reason, string(row.phase)) || !strings.Contains(d.Reason, row.limit.String()) {
 				t.Errorf("reason: %s", d.Reason)
 			}
 			eventually(t, "the builder is stopped", func() bool { return p.runner.running() == 0 })

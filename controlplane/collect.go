@@ -253,3 +253,10 @@ func (c *collection) again(ctx context.Context) error {
 		return tx.SaveProject(p)
 	})
 }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,6 +1,9 @@
 package controlplane
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Abandon ends the work in the background as a kill does: nothing is drained,
 // published or given back.
@@ -47,8 +50,22 @@ func (s *Service) Under(ctx context.Context, lease string, work func(context.Con
 // WatchOnce looks after builds once.
 func (s *Service) WatchOnce(ctx context.Context) error { return s.watchBuilds(ctx) }
 
+// WakeAll has the watcher and the publisher look at once, as they do every second.
+func (s *Service) WakeAll() {
+	wake(s.wakeWatcher)
+	wake(s.wakePublisher)
+}
+
+// RenewOnce renews claims and leases, and takes leases that are free or over.
+func (s *Service) RenewOnce(ctx context.Context) error {
+	return errors.Join(s.renewClaims(ctx), s.renewLeases(ctx))
+}
+
 // DispatchOnce starts what may start.
 func (s *Service) DispatchOnce(ctx context.Context) error { return s.startQueued(ctx) }
 
 // Leaving reports whether a drain has begun.
 func (s *Service) Leaving() bool { return s.leaving.Err() != nil }
+
+// Hang has the watcher have looked last longer ago than counts together.
+func (s *Service) Hang() { s.seen.looked = s.seen.looked.Add(-lookGap - 1) }

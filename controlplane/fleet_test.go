@@ -420,7 +420,11 @@ func killAt(t *testing.T, f *fleet, call int, late bool) (survived bool) {
 		name += "-late"
 	}
 	project := p.project(name)
-	eventually(t, "its record is published", func() bool { return p.nothingDirty() })
+	eventually(t, "its record is published", func() bool { // the one before was killed
+		f.clock.Advance(time.Second)
+		first.WakeAll()
+		return p.nothingDirty()
+	})
 	first.life.mu.Lock()
 	first.life.at, first.life.late = first.life.calls+call, late
 	first.life.mu.Unlock()
@@ -434,7 +438,6 @@ func killAt(t *testing.T, f *fleet, call int, late bool) (survived bool) {
 		t.Fatalf("call %d: %v", call, err)
 	}
 	first.kill()
-	f.clock.Advance(13 * time.Second)
 	second := f.start()
 	defer second.kill()
 	p = f.on(second)
@@ -445,6 +448,8 @@ func killAt(t *testing.T, f *fleet, call int, late bool) (survived bool) {
 	}
 	ended := false
 	eventually(t, "the deployment is live", func() bool {
+		f.clock.Advance(time.Second)
+		second.WakeAll()
 		select {
 		case b := <-second.runner.news:
 			if ended {
@@ -466,7 +471,6 @@ func killAt(t *testing.T, f *fleet, call int, late bool) (survived bool) {
 	if route := p.route(name + ".example.test"); route.Deployment != d.ID {
 		t.Errorf("call %d late %v: production is %+v", call, late, route)
 	}
-	f.clock.Advance(13 * time.Second) // the second is killed, too
 	return survived
 }
 
@@ -582,10 +586,11 @@ func TestALostLeaseEndsItsWork(t *testing.T) {
 				return true
 			default:
 			}
-			f.clock.Advance(11 * time.Second)
 			e := f.store.Update(t.Context(), func(tx controlplane.Tx) error {
-				now := f.clock.Now()
-				_, err := tx.TakeLease("sweeper", "another", now, now.Add(10*time.Second))
+				stands, err := tx.Lease("sweeper")
+				if err == nil {
+					_, err = tx.TakeLease("sweeper", controlplane.LeaseRow{Holder: "another", Until: f.clock.Now()}, stands)
+				}
 				return err
 			})
 			if e != nil {

@@ -10,10 +10,11 @@ import (
 
 // Leases make one control plane at a time do what all could. They are short and
 // renewed for as long as their holder lives, so that another one carries on soon
-// after it was killed. All work under a lease may be interrupted anywhere and is
+// after it was killed: it sees that a lease stands still up to renewEvery late,
+// waits for leaseTime, and looks again up to renewEvery later. All work under a lease may be interrupted anywhere and is
 // guarded by what it reads: a holder that wakes up late does no harm.
 const (
-	leaseTime  = 10 * time.Second
+	leaseTime  = 8 * time.Second
 	renewEvery = 3 * time.Second // leases, and claims of builds
 	renewTime  = 5 * time.Second // for one renewal
 	// restTime is how long a holder whose work failed leaves a lease to others:
@@ -29,6 +30,7 @@ type leases struct {
 	mu   sync.Mutex
 	held map[string]*heldLease
 	rest map[string]time.Time // until when others go first
+	seen leaseSights
 }
 
 type heldLease struct {
@@ -38,7 +40,7 @@ type heldLease struct {
 }
 
 func newLeases() *leases {
-	return &leases{held: map[string]*heldLease{}, rest: map[string]time.Time{}}
+	return &leases{held: map[string]*heldLease{}, rest: map[string]time.Time{}, seen: leaseSights{of: map[string]*sighting[LeaseRow]{}}}
 }
 
 // get returns a lease that is held at a time, or nil.
@@ -100,7 +102,7 @@ func (s *Service) renewClaims(ctx context.Context) error {
 func (s *Service) renewLeases(ctx context.Context) error {
 	var errs []error
 	for _, name := range leaseNames {
-		now := s.now()
+		now := s.clock()
 		if s.leases.resting(name, now) || s.config.Exclusive && s.leases.get(name, now.Add(leaseTime/2)) != nil {
 			continue // alone, one that is good for long need not be written
 		}
@@ -125,14 +127,23 @@ func (s *Service) dropAll(ctx context.Context) error {
 // takeLease takes a lease or prolongs it.
 func (s *Service) takeLease(ctx context.Context, name string) (held bool, err error) {
 	var until time.Time
-	err = s.store.Update(ctx, func(tx Tx) (err error) {
-		now := s.now()
+	err = s.store.Update(ctx, func(tx Tx) error {
+		now := s.clock()
 		until = now.Add(leaseTime)
-		held, err = tx.TakeLease(name, s.holder, now, until)
+		stands, err := tx.Lease(name)
+		if err != nil {
+			return err
+		}
+		var over LeaseRow
+		if now.Sub(s.leases.seen.see(name, stands, s.clock())) >= leaseTime {
+			over = stands
+		}
+		held, err = tx.TakeLease(name, LeaseRow{s.holder, s.now().Add(leaseTime)}, over)
 		return err
 	})
 	if err != nil {
-		if s.leases.get(name, s.now()) == nil && s.leases.set(name, false, time.Time{}) {
+		s.leases.seen.forget(name) // its holder may not have been able to renew it
+		if s.leases.get(name, s.clock()) == nil && s.leases.set(name, false, time.Time{}) {
 			s.leaseLost(name)
 		}
 		return false, err
@@ -164,16 +175,16 @@ func (s *Service) dropLease(ctx context.Context, name string) error {
 // when the lease is lost. Where it fails, others may try.
 func (s *Service) under(name string, work func(context.Context) (bool, error)) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (more bool, err error) {
-		h := s.leases.get(name, s.now())
+		h := s.leases.get(name, s.clock())
 		if h == nil {
 			// One that is over by the clock may still be had.
-			if s.leases.resting(name, s.now()) {
+			if s.leases.resting(name, s.clock()) {
 				return false, nil
 			}
 			if held, err := s.takeLease(ctx, name); err != nil || !held {
 				return false, err
 			}
-			if h = s.leases.get(name, s.now()); h == nil {
+			if h = s.leases.get(name, s.clock()); h == nil {
 				return false, nil
 			}
 		}
@@ -191,7 +202,7 @@ func (s *Service) under(name string, work func(context.Context) (bool, error)) f
 			return false, err // nobody else would try
 		}
 		s.leases.mu.Lock()
-		s.leases.rest[name] = s.now().Add(restTime)
+		s.leases.rest[name] = s.clock().Add(restTime)
 		s.leases.mu.Unlock()
 		return false, errors.Join(err, s.dropLease(context.WithoutCancel(ctx), name))
 	}

@@ -12,7 +12,6 @@ var errStopping = Errorf(CodeUnavailable, "The control plane is stopping: try ag
 // Start takes up what an earlier control plane left, and begins the work in the
 // background, which goes on until Stop.
 func (s *Service) Start(ctx context.Context) error {
-	s.started = s.now()
 	if s.config.Exclusive {
 		if err := s.dropAll(ctx); err != nil {
 			return fmt.Errorf("start: %w", err)
@@ -122,7 +121,7 @@ func (s *Service) giveBack(ctx context.Context) error {
 func (s *Service) giveBackClaims(ctx context.Context) error {
 	return s.update(ctx, func(tx Tx, n *notes) error {
 		n.queued = true // for the others: there is room elsewhere
-		return tx.RenewClaims(s.holder, s.now())
+		return tx.RenewClaims(s.holder, time.Time{})
 	})
 }
 

@@ -51,8 +51,12 @@ func TestAnotherControlPlaneTakesOver(t *testing.T) {
 		t.Fatal("the second took a build whose control plane lives")
 	}
 	p.Abandon()
-	p.clock.Advance(16 * time.Second)
 	p.Service, p.runner = second, other
+	eventually(t, "it is built again", func() bool {
+		p.clock.Advance(time.Second)
+		second.WakeAll()
+		return len(other.news) > 0
+	})
 	again := p.claim(p.next())
 	if again.job.Deployment != d.ID || again.job.Attempt != 2 {
 		t.Fatalf("job: %+v", again.job)

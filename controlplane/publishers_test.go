@@ -235,11 +235,14 @@ func publishTwice(t *testing.T, call int, late bool) bool {
 	case <-time.After(10 * time.Second):
 		t.Fatal("neither published nor stopped")
 	}
-	p.clock.Advance(16 * time.Second)
 	second := p.another(watched, p.clock.Now)
 	t.Cleanup(second.Abandon)
 	three := p.publishedBy(second, project.ID, version(3))
-	eventually(t, "the second publisher publishes", func() bool { return p.route(productionHost).Deployment == three.ID })
+	eventually(t, "the second publisher publishes", func() bool {
+		p.clock.Advance(time.Second)
+		second.WakeAll()
+		return p.route(productionHost).Deployment == three.ID
+	})
 	close(slow.release)
 	p.converged(three, one, two, three)
 	return false
@@ -298,7 +301,11 @@ func TestALeaseOfAFastClockKeepsNobodyOut(t *testing.T) {
 	other := p.another(p.bucket, right)
 	t.Cleanup(other.Abandon)
 	two := p.publishedBy(other, project.ID, version(2))
-	eventually(t, "the other one publishes", func() bool { return p.route(two.HostID+"--"+productionHost).Deployment == two.ID })
+	eventually(t, "the other one publishes", func() bool {
+		p.clock.Advance(time.Second)
+		other.WakeAll()
+		return p.route(two.HostID+"--"+productionHost).Deployment == two.ID
+	})
 }
 
 // TestAGenerationThatWasDrawnTwice is of a database that has lost its last

@@ -167,9 +167,13 @@ func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill fu
 	if err != nil {
 		return nil, err
 	}
+	over, err := s.awaitUnused(ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = s.store.Update(ctx, func(tx Tx) error {
 		report = &Recovery{Accounts: []RecoveredAccount{}, Losses: []Loss{}}
-		if err := s.clearEmpty(tx); err != nil {
+		if err := s.clearEmpty(tx, over); err != nil {
 			return err
 		}
 		highest, err := fill(tx, report)
@@ -194,14 +198,47 @@ func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill fu
 	return report, nil
 }
 
+// errInUse is the answer while a control plane runs on the database.
+var errInUse = Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again.")
+
+// awaitUnused looks whether a control plane publishes from this database, and
+// returns how its lease stands that it has left behind.
+func (s *Service) awaitUnused(ctx context.Context) (over LeaseRow, err error) {
+	if s.config.Exclusive {
+		return over, nil
+	}
+	var since time.Time
+	for {
+		var stands LeaseRow
+		err := s.store.View(ctx, func(tx Tx) (err error) { stands, err = tx.Lease(publisherLease); return err })
+		switch {
+		case err != nil:
+			return over, err
+		case stands == LeaseRow{} || stands == over && time.Since(since) >= leaseTime:
+			return stands, nil
+		case over != LeaseRow{} && stands != over:
+			return over, errInUse
+		}
+		if over != stands {
+			over, since = stands, time.Now()
+		}
+		if err := pause(ctx, unusedPoll); err != nil {
+			return over, err
+		}
+	}
+}
+
+// unusedPoll is how often it is looked whether a lease is renewed.
+const unusedPoll = 100 * time.Millisecond
+
 // clearEmpty refuses a database that holds something, or that a control plane
 // uses. What a first start leaves behind is removed, and the master key that it
 // tied the empty database to is replaced.
-func (s *Service) clearEmpty(tx Tx) error {
+func (s *Service) clearEmpty(tx Tx, over LeaseRow) error {
 	if !s.config.Exclusive {
-		held, err := tx.TakeLease(publisherLease, s.holder, s.now(), s.now().Add(leaseTime))
+		held, err := tx.TakeLease(publisherLease, LeaseRow{s.holder, s.now()}, over)
 		if err != nil || !held {
-			return or(err, Errorf(CodeConflict, "A control plane uses this database: stop all of them, and try again %d seconds later.", leaseTime/time.Second))
+			return or(err, errInUse)
 		}
 		if err := tx.DropLease(publisherLease, s.holder); err != nil {
 			return err

@@ -52,11 +52,8 @@ type Service struct {
 	dispatch sync.RWMutex       // held for reading while a builder is started; guards drained
 	drained  bool               // no builder at all is started any more
 	cancel   context.CancelFunc // ends the work in the background
-	started  time.Time          // or since when the watcher sees what builders report: then of the watcher alone
-	sleep    sleepWatch
-
-	blind     bool      // of the watcher: the database did not answer last
-	seesSince time.Time // of the watcher: since when it does again; zero: it always did
+	sleep    sleepWatch         // of the watcher
+	seen     buildSights        // of the watcher
 
 	backing  sync.Mutex // held while a backup is made for somebody
 	adopting sync.Mutex // guards adopted, and is held while the bucket is adopted
@@ -105,6 +102,10 @@ func New(config Config, store Store, logs LogStore, stream Stream, bucket blob.S
 
 // now is the time to keep: in UTC, to the microsecond, as the database has it.
 func (s *Service) now() time.Time { return s.config.Now().UTC().Truncate(time.Microsecond) }
+
+// clock is the time to measure by: on real clocks it goes on evenly, whatever
+// the time of day is set to.
+func (s *Service) clock() time.Time { return s.config.Now() }
 
 // wake rings a bell that somebody may be waiting for; it never blocks.
 func wake(bell chan struct{}) {

@@ -132,7 +132,8 @@ type DeploymentRows interface {
 	Backlog() (Backlog, error)
 	// Running lists all builds that are in progress.
 	Running() ([]*DeploymentRow, error)
-	// RenewClaims prolongs what a control plane has claimed.
+	// RenewClaims prolongs what a control plane has claimed; a zero time gives it
+	// back.
 	RenewClaims(holder string, until time.Time) error
 	// Heard notes that an attempt has reported, and reports whether it still runs.
 	Heard(id string, attempt int, seq int64, now time.Time) (bool, error)
@@ -304,9 +305,11 @@ type WorkRows interface {
 	Counter(counter string) (int64, error)
 	// Raise lifts a counter to at least a value, and returns what it was.
 	Raise(counter string, least int64) (int64, error)
+	// Lease returns how a lease stands; the zero one: nobody has it.
+	Lease(name string) (LeaseRow, error)
 	// TakeLease takes or prolongs a lease, and reports whether it is held. Another
-	// holder's counts until it is over, or lasts for longer than leases do.
-	TakeLease(name, holder string, now, until time.Time) (bool, error)
+	// holder's is taken where it stands as over says.
+	TakeLease(name string, take, over LeaseRow) (bool, error)
 	// DropLease gives a lease back; holder "" drops whoever holds it.
 	DropLease(name, holder string) error
 
@@ -323,6 +326,13 @@ type WorkRows interface {
 	SaveDetection(*DetectionRow) (bool, error)
 	RunningDetections(now time.Time) (int, error)
 	DeleteDetections(before time.Time) error
+}
+
+// LeaseRow is a lease as its holder last renewed it. The times of two holders
+// are never compared: they tell one renewal from another.
+type LeaseRow struct {
+	Holder string
+	Until  time.Time
 }
 
 // ReportRows are the last reports of work that is done now and then.

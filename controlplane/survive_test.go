@@ -47,9 +47,12 @@ func TestABuilderOutlivesItsControlPlane(t *testing.T) {
 	second := p.beside()
 	p.Abandon()
 	killed := p.clock.Peek()
-	p.clock.Advance(16 * time.Second)
 	p.Service = second
-	eventually(t, "the claim is taken over", func() bool { return p.claimUntil(d.ID).After(killed) })
+	eventually(t, "the claim is taken over", func() bool {
+		p.clock.Advance(time.Second)
+		second.WakeAll()
+		return p.claimUntil(d.ID).After(killed)
+	})
 	b.report(site.Event{Type: site.EventHeartbeat})
 	if got := b.finish(page); got.Attempt != 1 || got.Status != controlplane.StatusReady {
 		t.Errorf("%+v", got)
@@ -79,14 +82,22 @@ func TestTheEndOfABuilderWithoutControlPlane(t *testing.T) {
 			p.runner.ended = map[string]controlplane.BuilderExit{b.job.AttemptID: row.exit}
 			delete(p.runner.builders, b.job.AttemptID)
 			p.runner.mu.Unlock()
-			p.clock.Advance(16 * time.Second)
 			p.Service = p.beside()
 			if row.want == controlplane.StatusInProgress {
+				eventually(t, "it is built again", func() bool {
+					p.clock.Advance(time.Second)
+					p.WakeAll()
+					return len(p.runner.news) > 0
+				})
 				if again := p.next(); again.Attempt != d.ID+".2" {
 					t.Fatalf("attempt %s", again.Attempt)
 				}
 			}
 			eventually(t, "it is "+string(row.want), func() bool {
+				if row.want == controlplane.StatusFail {
+					p.clock.Advance(time.Second)
+					p.WakeAll()
+				}
 				got, err := p.Deployment(t.Context(), p.me, d.ID)
 				return err == nil && got.Status == row.want && strings.Contains(got.Reason, row.says)
 			})

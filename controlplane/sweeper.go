@@ -67,7 +67,7 @@ func (s *Service) endStaleUploads(ctx context.Context) error {
 func (s *Service) dropOldWork(ctx context.Context) error {
 	return s.store.Update(ctx, func(tx Tx) error {
 		now := s.now()
-		return errors.Join(tx.DeleteClaims(now), tx.DeleteDetections(now.Add(-time.Hour)))
+		return errors.Join(tx.DeleteClaims(now.Add(-s.clockSlack())), tx.DeleteDetections(now.Add(-time.Hour)))
 	})
 }
 

@@ -26,9 +26,9 @@ func (s *Service) runWatcher(ctx context.Context) {
 // watchBuilds ends attempts that run too long or are silent, takes over those
 // whose control plane is gone, and stops builders whose attempt is over.
 func (s *Service) watchBuilds(ctx context.Context) error {
-	now := s.now() // before the rows are read: what is heard meanwhile is later
+	now := s.clock() // before the rows are read: what was seen stands at least until then
 	if s.sleep.since(time.Now()) > 0 {
-		s.started = now // the builders slept, too
+		s.seen.forget() // the builders slept, too
 	}
 	var rows []*DeploymentRow
 	err := s.store.View(ctx, func(tx Tx) (err error) {
@@ -36,13 +36,12 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		s.blind = true
+		// Nobody can note that builders report, or renew a claim.
+		s.seen.forget()
 		return fmt.Errorf("watch builds: %w", err)
 	}
-	if s.blind {
-		// Nobody could note that builders reported, or renew a claim.
-		s.blind, s.started, s.seesSince = false, now, now
-	}
+	s.seen.see(rows, s.clock(), time.Now())
+	defer func() { s.seen.looked = time.Now() }()
 	current, elsewhere := map[Attempt]bool{}, map[Attempt]bool{}
 	for _, d := range rows {
 		a := d.attempt()
@@ -50,7 +49,7 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 		case d.ClaimedBy == s.holder:
 			current[a] = true
 			s.watchBuild(ctx, a, d, now)
-		case later(d.ClaimUntil, s.seesSince.Add(claimLease)).Before(now):
+		case d.ClaimUntil.IsZero(), now.Sub(s.seen.of[a].claim.since) >= claimLease: // given back, or not renewed
 			current[a] = true // or it is seen in the next round that it is not
 			s.adopt(ctx, a, d)
 		default:
@@ -73,14 +72,15 @@ func (s *Service) watchBuilds(ctx context.Context) error {
 // watchBuild ends an attempt whose phase is over its time, or whose builder has
 // not reported for long.
 func (s *Service) watchBuild(ctx context.Context, a Attempt, d *DeploymentRow, now time.Time) {
-	if limit := s.phaseLimit(d.Phase); limit > 0 && now.Sub(later(d.PhaseAt, s.started)) > limit+phaseSlack {
+	seen := s.seen.of[a]
+	if limit := s.phaseLimit(d.Phase); limit > 0 && now.Sub(seen.phase.since) > limit+phaseSlack {
 		s.failAttempt(ctx, a, fmt.Sprintf("The phase %q took longer than its limit of %s.", d.Phase, limit))
 		s.endBuilder(d.Handle)
 		return
 	}
 	// What was not heard while no control plane ran, the machine slept, or the
 	// database was away, is no fault of the builder.
-	silent := now.Sub(later(d.HeardAt, s.started))
+	silent := now.Sub(seen.heard.since)
 	if d.Handle == "" && !s.handleKnown(ctx, a, d, silent) {
 		return
 	}
@@ -137,13 +137,6 @@ func (s *Service) phaseLimit(p site.Phase) time.Duration {
 	return 0
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // adopt takes over an attempt whose control plane has not renewed its claim. A
 // builder that lives on is kept; otherwise the attempt is lost, unless the
 // runner knows that the build itself was at fault. Where no handle was kept, a
@@ -187,7 +180,7 @@ func (s *Service) takeClaim(ctx context.Context, a Attempt, d *DeploymentRow) (t
 	err = s.store.Update(ctx, func(tx Tx) error {
 		taken = false
 		row, err := tx.Deployment(d.ID)
-		if err != nil || row.ClaimedBy != d.ClaimedBy || !row.ClaimUntil.Equal(d.ClaimUntil) {
+		if err != nil || row.claim() != d.claim() {
 			return err // somebody else was faster, or its control plane lives
 		}
 		row.ClaimedBy, row.ClaimUntil = s.holder, s.now().Add(claimLease)

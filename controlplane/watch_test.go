@@ -110,6 +110,7 @@ func TestBuildersAreNotSilentWhileTheDatabaseIsAway(t *testing.T) {
 	p.watch(p.Service)
 	p.isNow("a minute later", d.ID, controlplane.StatusInProgress, 1)
 	b.report(site.Event{Type: site.EventHeartbeat})
+	p.watch(p.Service)
 	p.clock.Advance(61 * time.Second)
 	p.watch(p.Service)
 	p.isNow("after a minute of silence", d.ID, controlplane.StatusFail, 1)
@@ -137,6 +138,7 @@ func TestNobodyTakesBuildsOverWhileNobodyCanRenewAClaim(t *testing.T) {
 func TestWhoHungLeavesABuilderToItsHeir(t *testing.T) {
 	p, second, _ := watched(t, func(p *plane) { p.runner.survives = true })
 	d, b := p.build()
+	p.watch(second)
 	p.clock.Advance(13 * time.Second)
 	p.watch(second)
 	heir := p.row(d.ID).ClaimedBy
@@ -191,6 +193,7 @@ func TestAClaimThatNobodyKnowsOfIsGivenUp(t *testing.T) {
 		t.Fatal("the answer was heard")
 	}
 	s.mute.Store(false)
+	p.watch(p.Service)
 	p.clock.Advance(11 * time.Second)
 	p.watch(p.Service)
 	p.isNow("it may be about to start", d.ID, controlplane.StatusInProgress, 1)

@@ -144,6 +144,7 @@ func TestWhoWaitsForALockHoldsUpNobody(t *testing.T) {
 		defer unlock()
 	}
 	waiting, leave := context.WithCancel(t.Context())
+	defer leave()
 	gone := make(chan error, len(frozenProjects))
 	for _, project := range frozenProjects {
 		go func() {

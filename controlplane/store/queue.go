@@ -86,9 +86,8 @@ func (t *tx) Backlog() (b controlplane.Backlog, err error) {
 			b.OldestChange = oldest
 		}
 	}
-	err = t.row("SELECT until FROM leases WHERE name = 'publisher'").Scan(instant{&b.PublisherUntil})
-	if err != nil && !isNoRows(err) {
-		return b, fmt.Errorf("read the publisher's lease: %w", err)
+	if b.Publisher, err = t.Lease("publisher"); err != nil {
+		return b, err
 	}
 	b.BackedUpAt, _, err = t.Report("backup")
 	if controlplane.CodeOf(err) == controlplane.CodeNotFound {

@@ -56,14 +56,21 @@ func (t *tx) Raise(counter string, least int64) (int64, error) {
 	return was, nil
 }
 
-// TakeLease implements [controlplane.WorkRows]. A lease that lasts for more than
-// twice as long as this one was taken by a clock that is wrong, and counts as
-// over: its holder may be gone.
-func (t *tx) TakeLease(name, holder string, now, until time.Time) (bool, error) {
+// Lease implements [controlplane.WorkRows].
+func (t *tx) Lease(name string) (l controlplane.LeaseRow, err error) {
+	err = t.row("SELECT holder, until FROM leases WHERE name = $1", name).Scan(&l.Holder, instant{&l.Until})
+	if err != nil && !isNoRows(err) {
+		return l, fmt.Errorf("read lease %s: %w", name, err)
+	}
+	return l, nil
+}
+
+// TakeLease implements [controlplane.WorkRows].
+func (t *tx) TakeLease(name string, take, over controlplane.LeaseRow) (bool, error) {
 	n, err := t.exec(`
 		INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET holder = $2, until = $3
-		WHERE leases.holder = $2 OR leases.until < $4 OR leases.until > $5`, name, holder, micros(until), micros(now), micros(until.Add(until.Sub(now))))
+		WHERE leases.holder = $2 OR leases.holder = $4 AND leases.until = $5`, name, take.Holder, micros(take.Until), over.Holder, micros(over.Until))
 	if err != nil {
 		return false, fmt.Errorf("take lease %s: %w", name, err)
 	}

@@ -215,7 +215,7 @@ func testLeaseRace(t *testing.T, s *suite) {
 			all.Go(func() {
 				mine := false
 				err := s.handle(worker).Update(t.Context(), func(tx controlplane.Tx) (err error) {
-					mine, err = tx.TakeLease(fmt.Sprint("l", round), fmt.Sprint(worker), s.now, s.now.Add(time.Minute))
+					mine, err = tx.TakeLease(fmt.Sprint("l", round), controlplane.LeaseRow{Holder: fmt.Sprint(worker), Until: s.now}, controlplane.LeaseRow{})
 					return err
 				})
 				if err != nil {

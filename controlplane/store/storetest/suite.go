@@ -294,39 +294,50 @@ func testRaise(t *testing.T, s *suite) {
 }
 
 func testLeases(t *testing.T, s *suite) {
-	take := func(holder string, at time.Duration) (held bool) {
+	as := func(holder string, renewal int) controlplane.LeaseRow {
+		return controlplane.LeaseRow{Holder: holder, Until: s.now.Add(time.Duration(renewal) * time.Microsecond).Truncate(time.Microsecond)}
+	}
+	nobody := controlplane.LeaseRow{}
+	stands := func() (l controlplane.LeaseRow) {
+		s.view(func(tx controlplane.Tx) (err error) { l, err = tx.Lease("l"); return err })
+		return l
+	}
+	s.same("before", stands(), nobody)
+	for _, row := range []struct {
+		name       string
+		take, over controlplane.LeaseRow
+		want       bool
+	}{
+		{"free", as("a", 1), nobody, true},
+		{"held", as("b", 1), nobody, false},
+		{"its own", as("a", 5), nobody, true},
+		{"renewed since", as("b", 2), as("a", 1), false},
+		{"another's", as("b", 2), as("c", 5), false},
+		{"not renewed", as("b", 2), as("a", 5), true},
+		{"by one that is late", as("a", 9), as("a", 5), false},
+		{"back", as("a", 1), as("b", 2), true}, // however the clocks go
+	} {
+		before, held := stands(), false
 		s.update(func(tx controlplane.Tx) (err error) {
-			held, err = tx.TakeLease("l", holder, s.now.Add(at), s.now.Add(at+10*time.Second))
+			held, err = tx.TakeLease("l", row.take, row.over)
 			return err
 		})
-		return held
+		s.same(row.name, held, row.want)
+		if held {
+			before = row.take
+		}
+		s.same(row.name+": it stands", stands(), before)
 	}
 	drop := func(holder string) {
 		s.update(func(tx controlplane.Tx) error { return tx.DropLease("l", holder) })
 	}
-	for _, row := range []struct {
-		holder string
-		at     time.Duration
-		want   bool
-	}{{"a", 0, true}, {"b", time.Second, false}, {"a", 5 * time.Second, true}, {"b", 14 * time.Second, false}, {"b", 16 * time.Second, true}, {"a", 17 * time.Second, false},
-		// The lease of a clock that is fast: until 30 s, taken at most 10 s earlier by one that is right.
-		{"b", 20 * time.Second, true}, {"a", 10 * time.Second, false}, {"a", 9 * time.Second, true}, {"b", 17 * time.Second, false}, {"b", 20 * time.Second, true}} {
-		if got := take(row.holder, row.at); got != row.want {
-			t.Errorf("%s after %s: %v", row.holder, row.at, got)
-		}
-	}
-	drop("a") // not the holder
-	if take("a", 18*time.Second) {
-		t.Error("a lease was dropped by another")
-	}
-	drop("b")
-	if !take("a", 18*time.Second) {
-		t.Error("a lease that was dropped is held")
-	}
+	drop("b") // not the holder
+	s.same("dropped by another", stands(), as("a", 1))
+	drop("a")
+	s.same("dropped", stands(), nobody)
+	s.update(func(tx controlplane.Tx) error { _, err := tx.TakeLease("l", as("b", 1), nobody); return err })
 	drop("")
-	if !take("b", 18*time.Second) {
-		t.Error("a lease that everyone dropped is held")
-	}
+	s.same("dropped for everyone", stands(), nobody)
 }
 
 func testClaims(t *testing.T, s *suite) {

@@ -145,10 +145,10 @@ func testBacklog(_ *testing.T, s *suite) {
 	})
 	until := s.now.Add(10 * time.Second)
 	s.update(func(tx controlplane.Tx) error {
-		if _, err := tx.TakeLease("publisher", "me", s.now, until); err != nil {
+		if _, err := tx.TakeLease("publisher", controlplane.LeaseRow{Holder: "me", Until: until}, controlplane.LeaseRow{}); err != nil {
 			return err
 		}
 		return tx.PutReport("backup", s.now, "{}")
 	})
-	s.same("of all", backlog(), controlplane.Backlog{Queued: 2, OldestQueued: s.now, Unpublished: 2, OldestChange: 5, PublisherUntil: until, BackedUpAt: s.now})
+	s.same("of all", backlog(), controlplane.Backlog{Queued: 2, OldestQueued: s.now, Unpublished: 2, OldestChange: 5, Publisher: controlplane.LeaseRow{Holder: "me", Until: until}, BackedUpAt: s.now})
 }
