@@ -8,44 +8,70 @@ import (
 	"time"
 )
 
-// checkDomainNow looks at a domain and notes what follows.
+const (
+	looksInTurn = 3             // of one domain, where others are faster
+	lookAge     = 2 * checkTime // after which a look is too old to be noted
+)
+
+// checkDomainNow looks at a domain and notes what follows. A look that hung, as
+// machines do, is not noted: it is looked again, until one is the newest.
 func (s *Service) checkDomainNow(ctx context.Context, project, host string) error {
+	for range looksInTurn {
+		noted, err := s.lookOnce(ctx, project, host)
+		if noted || err != nil {
+			return err
+		}
+	}
+	return nil // others keep looking, and note it
+}
+
+// lookOnce reports false where another look was noted since this one began, or
+// it took too long.
+func (s *Service) lookOnce(ctx context.Context, project, host string) (noted bool, err error) {
 	var p *ProjectRow
 	var d *DomainRow
-	err := s.store.View(ctx, func(tx Tx) (err error) {
+	began := s.clock()
+	err = s.store.View(ctx, func(tx Tx) (err error) {
 		if d, err = tx.Domain(project, host); err == nil {
 			p, err = tx.Project(project)
 		}
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	l, err := s.look(ctx, p, d)
 	if err != nil {
-		return err
+		return false, err
 	}
-	token := d.Token
+	seen := d
 	err = s.update(ctx, func(tx Tx, n *notes) error {
+		noted = true
 		if d, err = tx.Domain(project, host); err != nil {
 			return err
 		}
 		if p, err = tx.Project(project); err != nil {
 			return err
 		}
-		if d.Token != token || p.State == projectDeleted {
+		if d.Token != seen.Token || p.State == projectDeleted {
 			return nil // removed and added anew meanwhile
+		}
+		if !d.CheckedAt.Equal(seen.CheckedAt) || s.clock().Sub(began) > lookAge {
+			noted = false
+			return nil
 		}
 		return s.noteLook(tx, n, p, d, l)
 	})
 	if CodeOf(err) == CodeNotFound {
-		return err
+		return false, err
 	}
 	if err != nil {
-		return fmt.Errorf("note what DNS says of domain %s: %w", host, err)
+		return false, fmt.Errorf("note what DNS says of domain %s: %w", host, err)
 	}
-	s.metrics.domainChecks.WithLabelValues(string(l.verdict())).Inc()
-	return nil
+	if noted {
+		s.metrics.domainChecks.WithLabelValues(string(l.verdict())).Inc()
+	}
+	return noted, nil
 }
 
 // noteLook draws the conclusions of a look: the one place where a domain's
