@@ -40,6 +40,7 @@ type Kafka struct {
 	batchBytes int           // of one write, which the topic takes
 	writers    []*writer     // by partition
 	progress   *progress
+	dead       deadTopic
 	complaints complaints
 
 	ctx    context.Context // ends with Close

@@ -259,6 +259,35 @@ func TestWhatIsNoEventIsPutAside(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBePutAsideHoldsUpNothing: the topic for what is no event is gone.
+func TestWhatCannotBePutAsideHoldsUpNothing(t *testing.T) {
+	c := kafkatest.Shared(t)
+	logs := openLogs(t)
+	o := stream.KafkaOptions{Brokers: c.Plain(), Topic: newTopic(), Partitions: 1}
+	k := openKafka(t, o, logs)
+	client := &kafka.Client{Addr: kafka.TCP(c.Plain()...), Transport: &kafka.Transport{}, Timeout: 20 * time.Second}
+	deleted, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{o.Topic + "-dead"}})
+	if err != nil || deleted.Errors[o.Topic+"-dead"] != nil {
+		t.Fatal(err, deleted)
+	}
+	const bad = 30 // at 10 s each nobody would wait for them
+	log := streamtest.Ref("d")
+	for n := range bad {
+		answer, err := client.Produce(t.Context(), &kafka.ProduceRequest{
+			Topic: o.Topic, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(kafka.Record{Key: kafka.NewBytes([]byte("d")), Value: kafka.NewBytes([]byte("{"))}),
+		})
+		if err != nil || answer.Error != nil {
+			t.Fatal(err, answer.Error)
+		}
+		streamtest.Publish(t, k, log, streamtest.Event(log, 1, int64(n+1), fmt.Sprint("line ", n)))
+	}
+	run(t, k)
+	streamtest.WantStored(t, logs, log, streamtest.Texts(0, bad))
+	if got := metric(t, k, "mini_vercel_controlplane_kafka_dead_letters_total", "left"); got != bad {
+		t.Errorf("%v are counted", got)
+	}
+}
+
 func TestPublishFailsInTimeWhileKafkaIsAway(t *testing.T) {
 	c := kafkatest.Start(t, 1)
 	logs := openLogs(t)

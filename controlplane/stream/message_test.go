@@ -118,3 +118,35 @@ func TestPartitionsAreJavas(t *testing.T) {
 		}
 	}
 }
+
+func TestOneMessageWaitsForTheDeadTopicsReturn(t *testing.T) {
+	var d deadTopic
+	now := ref.Created
+	for _, row := range []struct {
+		name            string
+		after           time.Duration
+		once, patiently bool
+		works           bool
+	}{
+		{"it works", 0, true, true, true},
+		{"it fails", 0, true, true, false},
+		{"it rests", deadRest - 1, false, false, false},
+		{"it is tried once", 1, true, false, false},
+		{"it rests again", deadRest - 1, false, false, false},
+		{"it is back", 1, true, false, true},
+		{"it works again", 0, true, true, true},
+	} {
+		now = now.Add(row.after)
+		once, patiently := d.begin(now)
+		if once != row.once || patiently != row.patiently {
+			t.Fatalf("%s: tried %v, patiently %v", row.name, once, patiently)
+		}
+		if !once {
+			continue
+		}
+		if other, _ := d.begin(now); !patiently && other {
+			t.Errorf("%s: two try", row.name)
+		}
+		d.ended(now, row.works)
+	}
+}
