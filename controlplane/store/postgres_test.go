@@ -564,3 +564,56 @@ func TestAPanicEndsItsTurn(t *testing.T) {
 		t.Errorf("%d runs: %v", runs, err)
 	}
 }
+
+// TestABackupMayRest: who reads a table over a slow wire keeps the transaction
+// resting for longer than others may.
+func TestABackupMayRest(t *testing.T) {
+	address := pgtest.Database(t)
+	first := openPostgres(t, address)
+	err := first.Update(t.Context(), host("h"))
+	first.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("idle_in_transaction_session_timeout", "100")
+	u.RawQuery = q.Encode()
+	s := openPostgres(t, u.String())
+	defer s.Close()
+	const resting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction' AND state_change < clock_timestamp() - INTERVAL '500 milliseconds'"
+	seen := 0
+	err = s.View(t.Context(), func(tx controlplane.Tx) error {
+		for range 2 { // and the table after it
+			err := tx.EachRow("hosts", func([]string, []any) error {
+				seen++
+				eventually(t, "it rests for longer than others may", func() bool { return query[int](t, address, resting) == 1 })
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || seen != 2 {
+		t.Errorf("%d rows: %v", seen, err)
+	}
+	// Others still may not.
+	err = s.View(t.Context(), func(tx controlplane.Tx) error {
+		if _, err := tx.Host("h"); err != nil {
+			return err
+		}
+		eventually(t, "it is ended", func() bool {
+			return query[int](t, address, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'") == 0
+		})
+		_, err := tx.Host("h")
+		return err
+	})
+	if controlplane.CodeOf(err) != controlplane.CodeUnavailable {
+		t.Errorf("a view that rests: %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
@@ -52,6 +53,9 @@ func (t *tx) EachRow(name string, show func([]string, []any) error) error {
 	if err != nil {
 		return err
 	}
+	if err := t.rest(); err != nil {
+		return err
+	}
 	after, params := []any(nil), make([]string, len(key))
 	for i := range params {
 		params[i] = fmt.Sprintf("$%d", i+2)
@@ -79,6 +83,22 @@ func (t *tx) EachRow(name string, show func([]string, []any) error) error {
 			after[i] = last[slices.Index(columns, k)]
 		}
 	}
+}
+
+// restTime is how long a transaction may rest while what it read is shown: who
+// takes a backup over a slow wire reads for longer than others may rest.
+const restTime = 10 * time.Minute
+
+// rest lets the transaction rest for longer. It then only holds up the server's
+// tidying up.
+func (t *tx) rest() error {
+	if t.postgres == nil {
+		return nil
+	}
+	ctx, cancel := t.statement()
+	defer cancel()
+	_, err := t.tx.ExecContext(ctx, fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", restTime.Milliseconds()))
+	return t.note(err)
 }
 
 // wholeRows reads rows whatever their columns are: texts, whole numbers, NULL.
