@@ -136,6 +136,30 @@ func TestLogIsCutAtItsLimits(t *testing.T) {
 	p.is(d.ID, controlplane.StatusFail)
 }
 
+// TestTheLimitOfALogIsOfAllControlPlanes: a builder that keeps no limit hands in
+// its lines at three of them in turn.
+func TestTheLimitOfALogIsOfAllControlPlanes(t *testing.T) {
+	const limit = 1 << 20
+	p := newPlane(t, func(p *plane) {
+		p.config.Exclusive = false
+		p.config.Limits = site.DefaultLimits()
+		p.config.Limits.LogBytes = limit
+	}).start()
+	d := p.deploy(p.project("repo").ID, "")
+	b := p.claim(p.next())
+	own := p.Service
+	planes := []*controlplane.Service{own, p.over(p.store), p.over(p.store)}
+	for n := range 4 * limit / 10_000 {
+		p.Service = planes[n%len(planes)]
+		b.report(lines(strings.Repeat("x", 10_000)))
+	}
+	p.Service = own
+	bytes, _, err := p.logs.Extent(t.Context(), d.Log())
+	if most := int64(limit + 64<<10 + 3*limit/16); err != nil || bytes < limit || bytes > most {
+		t.Errorf("%d bytes are kept, at most %d may be: %v", bytes, most, err)
+	}
+}
+
 func TestClaimWorksOnce(t *testing.T) {
 	p := newPlane(t).start()
 	p.deploy(p.project("repo").ID, "")

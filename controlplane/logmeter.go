@@ -27,6 +27,7 @@ type logMeter struct {
 	mu    sync.Mutex
 	known bool // what follows was read from the store
 	bytes int64
+	again int64  // how many bytes there are when the store is asked again
 	last  Cursor // of the last event that was published
 	full  bool
 	heard time.Time // when the database was last told that the builder lives
@@ -57,16 +58,25 @@ func (m *logMeters) drop(deployment string) {
 // does not answer, the stream may take events all the same.
 const measureTime = 2 * time.Second
 
+// measureParts is how often, while a log grows to its limit, it is asked anew
+// how much there is: other control planes may have taken in some of it. So a
+// builder that keeps no limit has at most this part of it beyond, for each.
+const measureParts = 16
+
 // keepEvents publishes events: each once, no line too long, and no more lines
 // than a deployment may have. The meter is locked.
 func (s *Service) keepEvents(ctx context.Context, meter *logMeter, log LogRef, events []site.Event) error {
-	if !meter.known {
+	if !meter.known || !s.config.Exclusive && meter.bytes >= meter.again {
 		measure, cancel := context.WithTimeout(ctx, measureTime)
 		bytes, last, err := s.logs.Extent(measure, log)
 		cancel()
 		if err == nil {
-			meter.bytes, meter.last = bytes, last
+			meter.bytes = max(meter.bytes, bytes)
+			if !meter.known {
+				meter.last = last
+			}
 		}
+		meter.again = meter.bytes + s.config.Limits.LogBytes/measureParts
 	}
 	next := logMeter{known: true, bytes: meter.bytes, last: meter.last, full: meter.full}
 	kept, lines := make([]site.Event, 0, len(events)), 0
