@@ -103,7 +103,7 @@ func (s *Service) SetAccess(ctx context.Context, p Principal, project string, in
 			}
 		}
 		n.publish = true
-		return dirtyProject(tx, row)
+		return dirtyProject(tx, row, s.now())
 	})
 }
 
@@ -116,7 +116,7 @@ func (s *Service) RemoveAccess(ctx context.Context, p Principal, project string)
 		}
 		row.Protection = nil
 		n.publish = true
-		return dirtyProject(tx, row)
+		return dirtyProject(tx, row, s.now())
 	})
 	return err
 }

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +12,7 @@ type Backlog struct {
 	Queued       int       // deployments that wait for a builder
 	OldestQueued time.Time // when the first of them was made; zero: there is none
 	Unpublished  int       // routes and project records that the bucket lacks
-	OldestChange int64     // the lowest generation of those; 0: there is none
+	OldestChange time.Time // since when the first of them waits; zero: there is none
 	Publisher    LeaseRow  // the publisher's lease
 	BackedUpAt   time.Time // zero: never
 }
@@ -23,10 +22,6 @@ type backlogMetrics struct {
 	s *Service
 
 	queued, queueAge, unpublished, unpublishedAge, publisher, backup *prometheus.Desc
-
-	mu     sync.Mutex
-	oldest int64     // the lowest generation that was not published
-	since  time.Time // when this control plane saw it first
 }
 
 // backlogTime bounds the question.
@@ -41,7 +36,7 @@ func newBacklogMetrics(s *Service) *backlogMetrics {
 		queued:         desc("queued", "Deployments that wait for a builder; -1: the database does not answer."),
 		queueAge:       desc("queue_oldest_seconds", "Age of the oldest deployment that waits for a builder."),
 		unpublished:    desc("unpublished", "Routes and project records that are not in the bucket yet."),
-		unpublishedAge: desc("unpublished_oldest_seconds", "For how long this control plane has seen the oldest of them wait."),
+		unpublishedAge: desc("unpublished_oldest_seconds", "Age of the oldest change that is not in the bucket yet."),
 		publisher:      desc("publisher_lease_seconds", "For how long the lease of the control plane that publishes is good; below 0: none publishes."),
 		backup:         desc("backup_timestamp_seconds", "When the last backup was made; 0: never."),
 	}
@@ -79,7 +74,7 @@ func (m *backlogMetrics) Collect(ch chan<- prometheus.Metric) {
 	send(m.queued, float64(b.Queued))
 	send(m.queueAge, age(b.OldestQueued))
 	send(m.unpublished, float64(b.Unpublished))
-	send(m.unpublishedAge, age(m.waitsSince(b.OldestChange, now)))
+	send(m.unpublishedAge, age(b.OldestChange))
 	lease := -1.0
 	if b.Publisher != (LeaseRow{}) {
 		at := m.s.clock()
@@ -91,17 +86,4 @@ func (m *backlogMetrics) Collect(ch chan<- prometheus.Metric) {
 		backup = float64(b.BackedUpAt.UnixMicro()) / 1e6
 	}
 	send(m.backup, backup)
-}
-
-// waitsSince is when a generation was first seen to wait.
-func (m *backlogMetrics) waitsSince(generation int64, now time.Time) time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.oldest != generation {
-		m.oldest, m.since = generation, now
-	}
-	if generation == 0 {
-		return time.Time{}
-	}
-	return m.since
 }

@@ -144,7 +144,7 @@ func (s *Service) changeDomains(tx Tx, n *notes, p *ProjectRow) error {
 	if err := s.routeDomains(tx, n, p); err != nil {
 		return err
 	}
-	return saveRecord(tx, n, p)
+	return saveRecord(tx, n, p, s.now())
 }
 
 // mayClaim refuses a domain that another project has verified, but for one

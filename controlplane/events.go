@@ -212,7 +212,7 @@ func (s *Service) applyEvents(tx Tx, n *notes, a Attempt, events []site.Event) (
 			}
 		case site.EventSource:
 			applySource(d, e.Source, now)
-			if err := learnBranch(tx, n, d); err != nil {
+			if err := learnBranch(tx, n, d, now); err != nil {
 				return false, false, err
 			}
 		case site.EventFailed:
@@ -257,7 +257,7 @@ func applySource(d *DeploymentRow, f *site.Source, now time.Time) {
 
 // learnBranch makes the branch that the repository itself has for its default
 // the production branch of a project that names none.
-func learnBranch(tx Tx, n *notes, d *DeploymentRow) error {
+func learnBranch(tx Tx, n *notes, d *DeploymentRow, now time.Time) error {
 	if d.WantBranch != "" || d.Source.Branch == "" || d.Kind != KindGit || checkBranch("branch", d.Source.Branch) != nil {
 		return nil
 	}
@@ -267,7 +267,7 @@ func learnBranch(tx Tx, n *notes, d *DeploymentRow) error {
 	}
 	p.ProductionBranch = d.Source.Branch
 	n.projects = append(n.projects, p)
-	return saveRecord(tx, n, p)
+	return saveRecord(tx, n, p, now)
 }
 
 // plausible returns the time that a builder reports unless its clock is far off.

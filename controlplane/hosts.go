@@ -22,16 +22,32 @@ func (s *Service) saveHost(tx Tx, p *ProjectRow, host string, role Role, edit fu
 		return Errorf(CodeConflict, "The host %s belongs to another project.", host)
 	}
 	if h.ProjectID != p.ID || h.Gone {
-		*h = HostRow{Host: host, Generation: h.Generation, Published: h.Published, PublishedAt: h.PublishedAt}
+		*h = HostRow{Host: host, Generation: h.Generation, Published: h.Published, PublishedAt: h.PublishedAt, ChangedAt: h.ChangedAt}
 	}
 	h.ProjectID, h.UserID, h.Role = p.ID, p.UserID, role
 	if !edit(h) {
 		return nil
 	}
-	if h.Generation, err = tx.Next(CounterGeneration, 1); err != nil {
+	if err := dirtyHost(tx, h, s.now()); err != nil {
 		return err
 	}
 	return tx.SaveHost(h)
+}
+
+// dirtyHost gives a host's route a new generation, to be published.
+func dirtyHost(tx Tx, h *HostRow, now time.Time) (err error) {
+	h.ChangedAt = changedAt(h.ChangedAt, h.Generation > h.Published, now)
+	h.Generation, err = tx.Next(CounterGeneration, 1)
+	return err
+}
+
+// changedAt is since when a record waits to be published that changes now: one
+// that waited already goes on.
+func changedAt(since time.Time, waits bool, now time.Time) time.Time {
+	if waits && !since.IsZero() {
+		return since
+	}
+	return now
 }
 
 // take leads a host to another deployment and keeps the former for the grace
@@ -54,10 +70,10 @@ func (h *HostRow) take(deployment string, now time.Time, noGrace bool) {
 
 // entomb gives a host up: it is answered 410 for ever, or until its name is
 // taken anew.
-func entomb(tx Tx, h *HostRow, now time.Time) (err error) {
+func entomb(tx Tx, h *HostRow, now time.Time) error {
 	h.Gone, h.Deployment, h.Previous, h.RedirectTo, h.TakenSeq = true, "", nil, "", 0
 	h.ProtectedUntil = now.Add(nameProtection)
-	if h.Generation, err = tx.Next(CounterGeneration, 1); err != nil {
+	if err := dirtyHost(tx, h, now); err != nil {
 		return err
 	}
 	return tx.SaveHost(h)

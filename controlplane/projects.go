@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -38,7 +39,7 @@ func (s *Service) CreateProject(ctx context.Context, p Principal, in ProjectInpu
 		if row.Seq, err = tx.Next(CounterSeq, 1); err != nil {
 			return err
 		}
-		if row.Generation, err = tx.Next(CounterGeneration, 1); err != nil {
+		if err := dirtyProject(tx, row, now); err != nil {
 			return err
 		}
 		if err := tx.InsertProject(row); err != nil {
@@ -136,7 +137,7 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pat
 			}
 		}
 		n.publish = true
-		return dirtyProject(tx, row)
+		return dirtyProject(tx, row, s.now())
 	})
 }
 
@@ -155,7 +156,7 @@ func (s *Service) SuspendProject(ctx context.Context, p Principal, id string, su
 			row.State = site.ProjectSuspended
 		}
 		n.publish, n.queued = true, true
-		return dirtyProject(tx, row)
+		return dirtyProject(tx, row, s.now())
 	})
 }
 
@@ -213,7 +214,8 @@ func anyProject(tx Tx, idOrSubDomain string) (*ProjectRow, error) {
 }
 
 // dirtyProject gives a project's record a new generation, to be published.
-func dirtyProject(tx Tx, row *ProjectRow) (err error) {
+func dirtyProject(tx Tx, row *ProjectRow, now time.Time) (err error) {
+	row.ChangedAt = changedAt(row.ChangedAt, row.Generation > row.Published, now)
 	row.Generation, err = tx.Next(CounterGeneration, 1)
 	return err
 }

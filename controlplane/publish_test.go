@@ -494,7 +494,7 @@ func TestNoRouteGoesBeforeItsProjectsRecord(t *testing.T) {
 		owners[name+".example.test"] = p.project(name).ID
 	}
 	// In an order of its own for hosts and for projects.
-	if err := p.store.Update(t.Context(), func(tx controlplane.Tx) error { return tx.MarkAllDirty(0) }); err != nil {
+	if err := p.store.Update(t.Context(), func(tx controlplane.Tx) error { return tx.MarkAllDirty(0, p.clock.Now()) }); err != nil {
 		t.Fatal(err)
 	}
 	p.start()

@@ -212,7 +212,7 @@ func (p *publisher) writeRoute(ctx context.Context, h *HostRow, now time.Time) e
 			if err != nil || row.Generation >= ahead.stored {
 				return err
 			}
-			if row.Generation, err = tx.Next(CounterGeneration, 1); err != nil {
+			if err := dirtyHost(tx, row, now); err != nil {
 				return err
 			}
 			return tx.SaveHost(row)
@@ -238,7 +238,7 @@ func (p *publisher) writeProject(ctx context.Context, row *ProjectRow, domains [
 			if err != nil || row.Generation >= ahead.stored {
 				return err
 			}
-			if err := dirtyProject(tx, row); err != nil {
+			if err := dirtyProject(tx, row, p.s.now()); err != nil {
 				return err
 			}
 			return tx.SaveProject(row)

@@ -38,8 +38,8 @@ func projectRecord(p *ProjectRow, domains []*DomainRow) *site.ProjectRecord {
 }
 
 // saveRecord saves a project and has its record published anew.
-func saveRecord(tx Tx, n *notes, p *ProjectRow) error {
-	if err := dirtyProject(tx, p); err != nil {
+func saveRecord(tx Tx, n *notes, p *ProjectRow, now time.Time) error {
+	if err := dirtyProject(tx, p, now); err != nil {
 		return err
 	}
 	n.publish = true

@@ -283,7 +283,7 @@ func (r *recovery) deployment(d *foundDeployment, own *site.RouteRecord) error {
 // follow has everything published again, under generations of its own.
 func (r *recovery) follow() error {
 	r.report.Losses = append(r.report.Losses, r.c.losses...)
-	return r.tx.MarkAllDirty(r.highest)
+	return r.tx.MarkAllDirty(r.highest, r.now)
 }
 
 func (r *recovery) lose(what, why string) {

@@ -160,7 +160,7 @@ func (s *Service) DeleteProject(ctx context.Context, p Principal, id string) err
 		project.State, project.SubDomain, project.CustomDomain = projectDeleted, "deleted-"+project.ID, ""
 		project.UpdatedAt, project.CollectAt = now, now
 		n.projects, n.publish, n.queued = append(n.projects, project), true, true
-		if err := dirtyProject(tx, project); err != nil {
+		if err := dirtyProject(tx, project, now); err != nil {
 			return err
 		}
 		return tx.SaveProject(project)

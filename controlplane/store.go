@@ -85,7 +85,7 @@ type ProjectRows interface {
 	// MarkAllDirty gives every host and project a new generation above a value,
 	// so that all are published again, in a transaction that draws none: not a
 	// deleted project whose record was published, since it is removed.
-	MarkAllDirty(above int64) error
+	MarkAllDirty(above int64, now time.Time) error
 }
 
 // ProjectRow is a project as it is kept.
@@ -94,8 +94,9 @@ type ProjectRow struct {
 	Seq         int64  // order of creation
 	Credentials []byte // sealed; none
 	Protection  *AccessRow
-	Generation  int64 // of its record
-	Published   int64 // the generation that stands in the bucket
+	Generation  int64     // of its record
+	Published   int64     // the generation that stands in the bucket
+	ChangedAt   time.Time // since when its record is not published; nothing where it is
 	CollectAt   time.Time
 }
 
@@ -251,6 +252,7 @@ type HostRow struct {
 	Generation     int64
 	Published      int64 // the generation that stands in the bucket
 	PublishedAt    time.Time
+	ChangedAt      time.Time // since when its route is not published; nothing where it is
 
 	// What its route tells besides. DirtyHosts alone reads it; nothing keeps it here.
 	Pinned   bool             // the project's production

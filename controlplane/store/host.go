@@ -27,6 +27,7 @@ func hostColumns(h *controlplane.HostRow) []column {
 		{"generation", &h.Generation},
 		{"published", &h.Published},
 		{"published_at", instant{&h.PublishedAt}},
+		{"changed_at", instant{&h.ChangedAt}},
 	}
 }
 

@@ -77,12 +77,12 @@ func (t *tx) Backlog() (b controlplane.Backlog, err error) {
 		return b, fmt.Errorf("read the queue: %w", err)
 	}
 	for _, table := range []string{"hosts", "projects"} {
-		n, oldest := 0, int64(0)
-		err := t.row("SELECT COUNT(*), COALESCE(MIN(generation), 0) FROM "+table+" WHERE generation > published").Scan(&n, &oldest)
+		n, oldest := 0, time.Time{}
+		err := t.row("SELECT COUNT(*), COALESCE(MIN(NULLIF(changed_at, 0)), 0) FROM "+table+" WHERE generation > published").Scan(&n, instant{&oldest})
 		if err != nil {
 			return b, fmt.Errorf("read what is not published: %w", err)
 		}
-		if b.Unpublished += n; n > 0 && (b.OldestChange == 0 || oldest < b.OldestChange) {
+		if b.Unpublished += n; !oldest.IsZero() && (b.OldestChange.IsZero() || oldest.Before(b.OldestChange)) {
 			b.OldestChange = oldest
 		}
 	}

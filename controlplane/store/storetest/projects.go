@@ -15,7 +15,7 @@ func testProjectFields(t *testing.T, s *suite) {
 			BuildSettings: site.BuildSettings{RootDirectory: "r", Framework: "f", InstallCommand: "i", BuildCommand: "b", OutputDirectory: "o", NodeVersion: "20", HTMLHandling: site.HTMLDrop, NotFound: site.NotFoundSPA},
 			State:         site.ProjectSuspended, Pinned: true, CreatedAt: s.now, UpdatedAt: s.now.Add(time.Second),
 		},
-		Seq: 7, Credentials: []byte{0, 1, 255}, Protection: &controlplane.AccessRow{Scope: site.AccessAll, PasswordHash: "h", CookieKey: []byte{0, 2, 254}}, Generation: 9, Published: 8, CollectAt: s.now.Add(time.Hour),
+		Seq: 7, Credentials: []byte{0, 1, 255}, Protection: &controlplane.AccessRow{Scope: site.AccessAll, PasswordHash: "h", CookieKey: []byte{0, 2, 254}}, Generation: 9, Published: 8, ChangedAt: s.now.Add(-time.Hour), CollectAt: s.now.Add(time.Hour),
 	}
 	s.update(func(tx controlplane.Tx) error { return tx.InsertProject(p) })
 	check := func(what string) {
@@ -155,11 +155,13 @@ func testMarkAllDirty(t *testing.T, s *suite) {
 	s.project("p", func(p *controlplane.ProjectRow) { p.Generation, p.Published = 3, 3 })
 	s.host("a", func(h *controlplane.HostRow) { h.Generation, h.Published = 4, 4 })
 	s.host("b", func(h *controlplane.HostRow) { h.Generation, h.Published = 5, 5 })
+	waits := s.now.Add(-time.Hour)
+	s.host("waits", func(h *controlplane.HostRow) { h.Generation, h.Published, h.ChangedAt = 6, 5, waits })
 	s.update(func(tx controlplane.Tx) error {
 		_, err := tx.Raise(controlplane.CounterGeneration, 50)
 		return err
 	})
-	s.update(func(tx controlplane.Tx) error { return tx.MarkAllDirty(100) })
+	s.update(func(tx controlplane.Tx) error { return tx.MarkAllDirty(100, s.now) })
 	s.view(func(tx controlplane.Tx) error {
 		projects, err := tx.DirtyProjects(9)
 		if err != nil {
@@ -173,18 +175,26 @@ func testMarkAllDirty(t *testing.T, s *suite) {
 		for _, h := range hosts {
 			seen[h.Generation] = h.Generation > 100
 		}
-		s.same("generations", seen, map[int64]bool{101: true, 102: true, 103: true})
+		s.same("generations", seen, map[int64]bool{101: true, 102: true, 103: true, 104: true})
+		for _, h := range hosts { // what waits already goes on to
+			want := s.now
+			if h.Host == "waits" {
+				want = waits
+			}
+			s.same("since when "+h.Host+" waits", h.ChangedAt, want)
+		}
+		s.same("since when the project waits", projects[0].ChangedAt, s.now)
 		return err
 	})
 	s.update(func(tx controlplane.Tx) error {
 		n, err := tx.Next(controlplane.CounterGeneration, 1)
-		s.same("the next", n, int64(104))
+		s.same("the next", n, int64(105))
 		return err
 	})
-	s.update(func(tx controlplane.Tx) error { return tx.MarkAllDirty(7) }) // the counter is above that
+	s.update(func(tx controlplane.Tx) error { return tx.MarkAllDirty(7, s.now.Add(time.Hour)) }) // the counter is above that
 	s.view(func(tx controlplane.Tx) error {
 		hosts, err := tx.DirtyHosts(9)
-		s.same("generations", []int64{hosts[0].Generation, hosts[1].Generation}, []int64{106, 107})
+		s.same("generations", []int64{hosts[0].Generation, hosts[1].Generation}, []int64{107, 108})
 		return err
 	})
 }
@@ -192,7 +202,7 @@ func testMarkAllDirty(t *testing.T, s *suite) {
 func testHostFields(t *testing.T, s *suite) {
 	h := &controlplane.HostRow{
 		Host: "h.example.test", ProjectID: "p", UserID: "u", Role: controlplane.RoleBranch, Branch: "b", Deployment: "d",
-		Previous: []site.Previous{{Deployment: "e", Until: s.now.Truncate(time.Microsecond)}}, RedirectTo: "r.example.test", TakenSeq: 3, Gone: true, ProtectedUntil: s.now, Generation: 4, Published: 2, PublishedAt: s.now.Add(time.Second),
+		Previous: []site.Previous{{Deployment: "e", Until: s.now.Truncate(time.Microsecond)}}, RedirectTo: "r.example.test", TakenSeq: 3, Gone: true, ProtectedUntil: s.now, Generation: 4, Published: 2, PublishedAt: s.now.Add(time.Second), ChangedAt: s.now.Add(-time.Hour),
 	}
 	for range 2 { // inserted, then replaced
 		s.update(func(tx controlplane.Tx) error { return tx.SaveHost(h) })

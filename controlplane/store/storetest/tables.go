@@ -132,9 +132,14 @@ func testBacklog(_ *testing.T, s *suite) {
 		return b
 	}
 	s.same("of nothing", backlog(), controlplane.Backlog{})
-	s.project("p", func(p *controlplane.ProjectRow) { p.Generation, p.Published = 9, 8 })
-	s.host("a", func(h *controlplane.HostRow) { h.Generation, h.Published = 7, 7 })
-	s.host("b", func(h *controlplane.HostRow) { h.Generation, h.Published = 5, 4 })
+	s.project("p", func(p *controlplane.ProjectRow) {
+		p.Generation, p.Published, p.ChangedAt = 9, 8, s.now.Add(-time.Minute)
+	})
+	s.host("published", func(h *controlplane.HostRow) {
+		h.Generation, h.Published, h.ChangedAt = 7, 7, s.now.Add(-time.Hour)
+	})
+	s.host("later", func(h *controlplane.HostRow) { h.Generation, h.Published, h.ChangedAt = 5, 4, s.now })
+	s.host("not known", func(h *controlplane.HostRow) { h.Generation, h.Published = 6, 4 })
 	for i, id := range []string{"first", "second"} {
 		s.deployment(id, "p", func(d *controlplane.DeploymentRow) {
 			d.Status, d.Dispatchable, d.CreatedAt = controlplane.StatusQueued, true, s.now.Add(time.Duration(i)*time.Minute)
@@ -150,5 +155,5 @@ func testBacklog(_ *testing.T, s *suite) {
 		}
 		return tx.PutReport("backup", s.now, "{}")
 	})
-	s.same("of all", backlog(), controlplane.Backlog{Queued: 2, OldestQueued: s.now, Unpublished: 2, OldestChange: 5, Publisher: controlplane.LeaseRow{Holder: "me", Until: until}, BackedUpAt: s.now})
+	s.same("of all", backlog(), controlplane.Backlog{Queued: 2, OldestQueued: s.now, Unpublished: 3, OldestChange: s.now.Add(-time.Minute), Publisher: controlplane.LeaseRow{Holder: "me", Until: until}, BackedUpAt: s.now})
 }
