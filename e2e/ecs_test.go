@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -136,6 +137,46 @@ func TestBuildsOnECS(t *testing.T) {
 		if got := p.deployment(d.ID); got.Attempt != 1 {
 			t.Errorf("%+v", got)
 		}
+	})
+
+	t.Run("the control plane is killed before it knows of the task", func(t *testing.T) {
+		set(t, dir, script("mkdir dist; echo begun again > dist/index.html"))
+		proxy.Fail("RunTask", slices.Repeat([]mototest.Fault{{Lost: true}}, 100)...)
+		d := p.queue(first.ProjectID)
+		left := tasks.of(p, d.ID+".1")
+		p.kill()
+		proxy.NoFaults()
+		p.up()
+		p.eventually("it is ready", func() bool { return p.deployment(d.ID).Status == "READY" })
+		if got := p.deployment(d.ID); got.Attempt > 2 {
+			t.Errorf("%+v", got)
+		}
+		p.eventually("the task that it left ends", left.ended)
+		p.serves(first.URL, "/", "begun again")
+	})
+
+	t.Run("no capacity", func(t *testing.T) {
+		set(t, dir, script("mkdir dist; echo there was room > dist/index.html"))
+		proxy.Fail("RunTask", slices.Repeat([]mototest.Fault{{Body: map[string]any{"tasks": []any{}, "failures": []any{
+			map[string]any{"arn": "arn:x", "reason": "Capacity is unavailable at this time. Please try again later or in a different availability zone"},
+		}}}}, 3)...)
+		d := p.queue(first.ProjectID)
+		p.eventually("it goes back into the queue", func() bool {
+			return strings.Contains(p.out.String(), "Capacity is unavailable") && p.deployment(d.ID).Status == "QUEUED"
+		})
+		p.eventually("it is ready", func() bool { return p.deployment(d.ID).Status == "READY" })
+	})
+
+	t.Run("a build that takes too long", func(t *testing.T) {
+		p.interrupt()
+		p.env = append(p.env, "BUILD_TIMEOUT=3s")
+		p.up()
+		d, task := waiting(t, "timeout")
+		p.eventually("it fails", func() bool { return p.deployment(d.ID).Status == "FAIL" })
+		if got := p.deployment(d.ID); !strings.Contains(got.Reason, "3s") || got.Attempt != 1 {
+			t.Errorf("%+v", got)
+		}
+		p.eventually("its task ends", task.ended)
 	})
 }
 
