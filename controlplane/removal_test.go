@@ -3,6 +3,7 @@ package controlplane_test
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -292,6 +293,66 @@ func TestLogsExpireByTheirOwnRetention(t *testing.T) {
 			}
 			if at := shown.LogExpiresAt; (at != nil && !p.clock.Peek().Before(*at)) != (test.want == 0) {
 				t.Errorf("at %v it is told to be gone from %v on", p.clock.Peek(), at)
+			}
+		})
+	}
+}
+
+// By default a project keeps what is not older than 30 days, and its last 20
+// ready deployments whatever their age; production and the heads of branches
+// always.
+func TestWhatIsKeptByDefault(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	for _, row := range []struct {
+		name   string
+		later  int // ready deployments that were made after it
+		failed int
+		age    time.Duration
+		kept   bool
+	}{
+		{"the 21st last, not quite 30 days old", 20, 0, month - time.Second, true},
+		{"the 21st last, older", 20, 0, month + time.Second, false},
+		{"the 20th last, much older", 19, 0, 10 * month, true},
+		{"the 20th last, with failures behind it", 19, 5, 10 * month, true},
+		{"the 22nd last, much older", 21, 0, 10 * month, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newPlane(t).start()
+			project := p.project("repo")
+			production := p.deployFiles(project.ID, site.Production, version(0))
+			p.deploy(project.ID, "next")
+			head := p.claim(p.next()).finish(version(1))
+			d := p.deployFiles(project.ID, site.Preview, version(2))
+			made := p.row(d.ID).CreatedAt
+			for n := range row.later {
+				p.deployFiles(project.ID, site.Preview, version(3+n))
+			}
+			for range row.failed {
+				p.deploy(project.ID, "broken")
+				p.claim(p.next()).report(site.Event{Type: site.EventFailed, Reason: "x"})
+			}
+			other := p.project("other") // whose deployments count for nothing here
+			for n := range 3 {
+				p.deployFiles(other.ID, site.Preview, version(n))
+			}
+			p.clock.Advance(made.Add(row.age).Sub(p.clock.Now()))
+			g := p.garbage()
+			p.Sweep(t)
+			_, err := p.Deployment(t.Context(), p.me, d.ID)
+			if kept := err == nil; kept != row.kept {
+				t.Errorf("kept %v: %v", kept, err)
+			}
+			named := false
+			for _, of := range g.Projects {
+				named = named || slices.ContainsFunc(of.Deployments, func(e controlplane.ExpiredDeployment) bool { return e.ID == d.ID })
+			}
+			if named == row.kept {
+				t.Errorf("the dry run named it: %v", named)
+			}
+			for name, id := range map[string]string{"production": production.ID, "the head of a branch": head.ID} {
+				if _, err := p.Deployment(t.Context(), p.me, id); err != nil {
+					t.Errorf("%s is gone: %v", name, err)
+				}
 			}
 		})
 	}
