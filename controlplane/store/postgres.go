@@ -135,6 +135,9 @@ func open(config *pgx.ConnConfig, connections int) *sql.DB {
 
 // parseAddress reads the address, and adds the times that it does not give.
 func parseAddress(address string) (*pgx.ConnConfig, error) {
+	if splitsPassword(address) {
+		return nil, fmt.Errorf("DATABASE_URL can't be read: %s", howToWrite)
+	}
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
 		return nil, addressError(address, err)

@@ -380,6 +380,37 @@ func TestAStartThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
+// TestNoPartOfAPasswordIsShown writes passwords into addresses as they are: a part
+// of each is then taken for a port, a host, a database or a setting.
+func TestNoPartOfAPasswordIsShown(t *testing.T) {
+	for _, password := range []string{
+		"hunter/two", "12/hunter", "/hunter", "hunter@two", "hunter?two", "hunter#two", "hunter:two", "hunter two", "hunter/ two", "hunter%two", "hun[ter", "a/hunter@two ?",
+	} {
+		for _, address := range []string{
+			"postgres://u:" + password + "@localhost:1/x",
+			"postgres://u:" + password + "@localhost:1/x?sslmode=perhaps",
+			"postgres://localhost:1/x?user=u&password=" + password + "&sslmode=perhaps",
+			"host=localhost port=1 user=u password=" + password + " sslmode=perhaps",
+			"host=localhost port=1 user=u password='" + password + " sslmode=disable",
+		} {
+			place, err := store.Place(address)
+			if said := fmt.Sprint(place, err); strings.Contains(said, "hunter") || strings.Contains(said, "two") {
+				t.Errorf("%s: it says: %s", address, said)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), "DATABASE_URL") {
+				t.Errorf("%s: it says: %s", address, err)
+			}
+		}
+	}
+	for _, address := range []string{
+		"postgres://u:hunter%2Ftwo%40@localhost:1/x", "postgres://u@localhost:1/x?application_name=me@example.com", "postgres://localhost:1/x?application_name=a/b@c",
+	} {
+		if place, err := store.Place(address); err != nil || place != `localhost:1, database "x"` {
+			t.Errorf("%s: %q, %v", address, place, err)
+		}
+	}
+}
+
 func exec(address, statement string) error {
 	db, err := sql.Open("pgx", address)
 	if err != nil {

@@ -189,24 +189,57 @@ func MayBePlain(address string) bool {
 	return plain && encrypted
 }
 
+// howToWrite is said of an address that can't be read.
+const howToWrite = "use an address such as postgres://user:password@host:5432/database?sslmode=verify-full, and write /, @, :, ? and % of the password percent-encoded"
+
 // addressError says why an address can't be used. What the parser says is left
-// out where it may hold the password.
+// out where it may hold some of the password.
 func addressError(address string, err error) error {
-	const use = "use an address such as postgres://user:password@host:5432/database?sslmode=verify-full"
 	var parse *pgconn.ParseConfigError
 	if !errors.As(err, &parse) || errors.Unwrap(parse) == nil {
-		return fmt.Errorf("DATABASE_URL can't be read: %s", use)
+		return fmt.Errorf("DATABASE_URL can't be read: %s", howToWrite)
 	}
 	why := errors.Unwrap(parse).Error()
 	for _, secret := range secretsOf(address) {
-		if strings.Contains(why, secret) {
-			return fmt.Errorf("DATABASE_URL can't be read: %s", use)
+		if showsSome(why, secret) {
+			return fmt.Errorf("DATABASE_URL can't be read: %s", howToWrite)
 		}
 	}
 	return fmt.Errorf("DATABASE_URL can't be used: %s", why)
 }
 
-var passwordPair = regexp.MustCompile(`(?i)password\s*=\s*('(?:[^'\\]|\\.)*'?|[^\s&]*)`)
+// splitsPassword reports whether what is written as an address has a / or @ in
+// the password as it is: then a part of it would be taken for the host or the
+// database, and shown as such.
+func splitsPassword(address string) bool {
+	_, rest, found := strings.Cut(address, "://")
+	if !found {
+		return false
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	authority, path, _ := strings.Cut(rest, "/")
+	return strings.Count(authority, "@") > 1 || !strings.Contains(authority, "@") && strings.Contains(path, "@")
+}
+
+// showsSome reports whether a text has some of a secret in it: a parser that
+// takes its parts for something else shows these.
+func showsSome(text, secret string) bool {
+	const part = 3
+	if len(secret) <= part {
+		return strings.Contains(text, secret)
+	}
+	for i := range len(secret) - part + 1 {
+		if strings.Contains(text, secret[i:i+part]) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	passwordBegins = regexp.MustCompile(`(?i)password\s*=\s*`)
+	nextPair       = regexp.MustCompile(`[\s&]+\w+\s*=`)
+)
 
 // secretsOf returns what may be a password in an address, however broken it is.
 func secretsOf(address string) (secrets []string) {
@@ -219,10 +252,13 @@ func secretsOf(address string) (secrets []string) {
 				}
 			}
 		}
-		secrets = append(secrets, rest)
 	}
-	for _, pair := range passwordPair.FindAllStringSubmatch(address, -1) {
-		if secret := strings.Trim(pair[1], "'"); secret != "" {
+	for _, begin := range passwordBegins.FindAllStringIndex(address, -1) {
+		secret := address[begin[1]:]
+		if next := nextPair.FindStringIndex(secret); next != nil {
+			secret = secret[:next[0]]
+		}
+		if secret = strings.Trim(secret, "'"); secret != "" {
 			secrets = append(secrets, secret)
 		}
 	}
