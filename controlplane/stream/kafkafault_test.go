@@ -288,6 +288,76 @@ func TestWhatCannotBePutAsideHoldsUpNothing(t *testing.T) {
 	}
 }
 
+// TestMarksOfTransactionsHoldUpNothing ends a partition with the mark of somebody's
+// transaction, which is no message and takes an offset.
+func TestMarksOfTransactionsHoldUpNothing(t *testing.T) {
+	c := kafkatest.Shared(t)
+	logs := openLogs(t)
+	o := stream.KafkaOptions{Brokers: c.Plain(), Topic: newTopic(), Partitions: 1}
+	k := openKafka(t, o, logs)
+	run(t, k)
+	log := streamtest.Ref("d")
+	streamtest.Publish(t, k, log, streamtest.Event(log, 1, 1, "line 0"))
+	client := &kafka.Client{Addr: kafka.TCP(c.Plain()...), Transport: &kafka.Transport{}, Timeout: 20 * time.Second}
+	// The coordinator of transactions may just be starting.
+	var producer *kafka.ProducerSession
+	eventually(t, "a transaction begins", func() bool {
+		answer, err := client.InitProducerID(t.Context(), &kafka.InitProducerIDRequest{TransactionalID: o.Topic, TransactionTimeoutMs: 60_000})
+		if err == nil && answer.Error == nil {
+			producer = answer.Producer
+		}
+		return producer != nil
+	})
+	for _, committed := range []bool{true, false} {
+		added, err := client.AddPartitionsToTxn(t.Context(), &kafka.AddPartitionsToTxnRequest{
+			TransactionalID: o.Topic, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch, Topics: map[string][]kafka.AddPartitionToTxn{o.Topic: {{Partition: 0}}},
+		})
+		if err == nil {
+			err = added.Topics[o.Topic][0].Error
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, err := client.EndTxn(t.Context(), &kafka.EndTxnRequest{
+			TransactionalID: o.Topic, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch, Committed: committed,
+		})
+		if err == nil {
+			err = ended.Error
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "all is known to be stored", func() bool {
+			stored, err := k.Stored(t.Context(), log, time.Now())
+			return err == nil && stored
+		})
+	}
+	tail, err := k.Tail(t.Context(), log, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.Close()
+	end, err := tail.End(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end < 3 {
+		t.Fatalf("the partition ends at %d, without the marks", end)
+	}
+	for deadline := time.After(time.Minute); ; {
+		select {
+		case some := <-tail.Lines():
+			if some.Position < end {
+				continue
+			}
+		case <-deadline:
+			t.Errorf("the tail does not reach %d", end)
+		}
+		break
+	}
+	streamtest.WantStored(t, logs, log, streamtest.Texts(0, 1))
+}
+
 func TestPublishFailsInTimeWhileKafkaIsAway(t *testing.T) {
 	c := kafkatest.Start(t, 1)
 	logs := openLogs(t)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 )
 
 // fetchWait is how long a broker holds a question back until there is something
@@ -41,6 +42,7 @@ func (k *Kafka) fetch(ctx context.Context, partition int, offset int64, most int
 	for {
 		r, err := answer.Records.ReadRecord()
 		if errors.Is(err, io.EOF) {
+			f.next = max(f.next, behindMarks(answer.Records))
 			return f, nil
 		}
 		if err != nil {
@@ -55,6 +57,22 @@ func (k *Kafka) fetch(ctx context.Context, partition int, offset int64, most int
 		// A batch may begin before what was asked for.
 		f.next = max(f.next, r.Offset+1)
 	}
+}
+
+// behindMarks is the offset behind the last mark of a transaction that an answer
+// has. Nothing here writes such; but each takes an offset, and who waited for a
+// message there, at the end of a partition, would ask for ever.
+func behindMarks(records kafka.RecordReader) (next int64) {
+	all, _ := records.(*protocol.RecordStream)
+	if all == nil {
+		return 0
+	}
+	for _, one := range all.Records {
+		if mark, ok := one.(*protocol.ControlBatch); ok {
+			next = max(next, mark.BaseOffset+1)
+		}
+	}
+	return next
 }
 
 // read hands one record on and gives its memory back.

@@ -127,6 +127,9 @@ func (b *Broker) properties(voters string, k *keys) string {
 	p.set("auto.create.topics.enable", false)
 	p.set("offsets.topic.num.partitions", 1)
 	p.set("offsets.topic.replication.factor", replicas)
+	p.set("transaction.state.log.num.partitions", 1)
+	p.set("transaction.state.log.replication.factor", replicas)
+	p.set("transaction.state.log.min.isr", 1)
 	p.set("group.initial.rebalance.delay.ms", 0)
 	p.set("controlled.shutdown.enable", len(b.cluster.Brokers) > 1)
 	// A broker that was killed is let in again once its former self is given up.
