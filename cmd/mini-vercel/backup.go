@@ -177,7 +177,7 @@ func withDatabase(ctx context.Context, s *Settings, open func(context.Context, *
 	}
 	defer func() { err = errors.Join(err, bucket.Close()) }()
 	if bucket.service != nil {
-		if err := s.checkService(ctx, bucket.service, log); err != nil {
+		if err := s.checkService(ctx, bucket.service, reads, log); err != nil {
 			return err
 		}
 	}

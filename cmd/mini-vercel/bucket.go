@@ -63,7 +63,11 @@ type openedBucket struct {
 	uploads http.Handler // where upload URLs lead that no service answers
 	service *blob.S3     // nil for a directory
 	relayed bool         // all uploads go to this process, by the settings
-	try     func(context.Context) (relayed bool, err error)
+
+	// corsRule is what a person has to add to the bucket for uploads from the
+	// dashboard; empty: nothing.
+	corsRule string
+	try      func(context.Context) (relayed bool, err error)
 }
 
 func (b *openedBucket) Close() error { return b.close.Close() }
@@ -100,10 +104,18 @@ func (s *Settings) openBucket(ctx context.Context, data string, key []byte, log 
 	return &openedBucket{Store: uploads, close: service, uploads: uploads.Handler(), service: service, relayed: relayed, try: uploads.Try}, nil
 }
 
+// access is what a process does with the bucket.
+type access int
+
+const (
+	reads  access = iota // as an edge
+	writes               // as a control plane
+)
+
 // checkService looks whether the bucket at a service can be used. The error is
 // one that only a person can end; one that may pass is logged.
-func (s *Settings) checkService(ctx context.Context, service *blob.S3, log *slog.Logger) error {
-	passes, err := s.askService(ctx, service)
+func (s *Settings) checkService(ctx context.Context, service *blob.S3, use access, log *slog.Logger) error {
+	passes, err := s.askService(ctx, service, use)
 	if passes {
 		log.Warn("the bucket does not answer; it is tried again when it is needed. If this lasts, look at R2_ACCOUNT_ID or R2_ENDPOINT", "bucket", service.Identity(), "error", err)
 		return nil
@@ -111,21 +123,29 @@ func (s *Settings) checkService(ctx context.Context, service *blob.S3, log *slog
 	return err
 }
 
-// askService reads from the bucket at a service, once. Of an error, passes is
-// whether it may end by itself; any other names what a person has to change.
-func (s *Settings) askService(ctx context.Context, service *blob.S3) (passes bool, err error) {
+// askService reads from the bucket at a service, once, and writes to it where
+// that is asked for. Of an error, passes is whether it may end by itself; any
+// other names what a person has to change.
+func (s *Settings) askService(ctx context.Context, service *blob.S3, use access) (passes bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, bucketTime)
 	defer cancel()
+	needs := "may list and read"
 	err = service.Check(ctx)
+	if err == nil && use == writes {
+		needs = "may write to and delete from (one that only reads is for edges)"
+		err = service.CheckWrites(ctx)
+	}
 	switch {
 	case err == nil:
 		return false, nil
 	case errors.Is(err, blob.ErrNoBucket):
 		return false, fmt.Errorf("R2_BUCKET_NAME=%s: %w at this address (%s): make it, or correct the name, R2_ACCOUNT_ID or R2_ENDPOINT", s.R2BucketName, err, service.Identity())
 	case errors.Is(err, blob.ErrForbidden):
-		return false, fmt.Errorf("R2_ACCESS_KEY_ID: %w: it needs a key that may list and read the bucket %s", err, s.R2BucketName)
+		return false, fmt.Errorf("R2_ACCESS_KEY_ID: %w: it needs a key that %s the bucket %s", err, needs, s.R2BucketName)
 	case errors.Is(err, blob.ErrRegion):
 		return false, fmt.Errorf("AWS_REGION: %w: set the bucket's", err)
+	case errors.Is(err, blob.ErrConditions):
+		return false, fmt.Errorf("R2_ENDPOINT: %w: use one that has conditional writes, or two control planes undo each other's work", err)
 	}
 	return true, err
 }
@@ -149,7 +169,8 @@ func (b *openedBucket) prepareUploads(ctx context.Context, dashboard *url.URL, l
 	added, err := b.service.AllowUploads(ctx, origin)
 	switch {
 	case err != nil:
-		log.Warn("the bucket's CORS rules can't be seen to: if folders can't be dropped on the dashboard, add this rule to the bucket", "rule", blob.CORSRule(origin), "error", err)
+		b.corsRule = blob.CORSRule(origin)
+		log.Warn("the bucket's CORS rules can't be seen to: whether folders can be dropped on the dashboard is not known", "error", err)
 	case added:
 		log.Info("the bucket takes uploads from the dashboard: a CORS rule was added", "origin", origin)
 	}

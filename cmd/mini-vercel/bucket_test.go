@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,12 +63,18 @@ func TestABucketThatCantBeUsedNamesTheSetting(t *testing.T) {
 	good := server.NewBucket(t)
 	t.Setenv("AWS_REGION", good.Region)
 	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	denies := func(methods ...string) func(*Settings) {
+		front := denying(t, good.Endpoint, methods...)
+		return func(s *Settings) { s.R2Endpoint = front }
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(s *Settings)
 		want   string // of the error; empty: none
 		logged string
 	}{
+		{"a key that only reads", denies(http.MethodPut), "R2_ACCESS_KEY_ID: access is denied: write an object: AccessDenied: it needs a key that may write to", ""},
+		{"a key that may not delete", denies(http.MethodPost), "R2_ACCESS_KEY_ID: access is denied: delete an object: AccessDenied: it needs a key that may write to", ""},
 		{"a good one", func(*Settings) {}, "", ""},
 		{"no such bucket", func(s *Settings) { s.R2BucketName = "missing" }, "R2_BUCKET_NAME=missing: there is no such bucket", ""},
 		{"a wrong key", func(s *Settings) { s.R2SecretAccessKey = "wrong-secret" }, "R2_ACCESS_KEY_ID: access is denied", ""},
@@ -81,7 +91,7 @@ func TestABucketThatCantBeUsedNamesTheSetting(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer b.Close()
-		err = s.checkService(t.Context(), b.service, log)
+		err = s.checkService(t.Context(), b.service, writes, log)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
@@ -91,6 +101,44 @@ func TestABucketThatCantBeUsedNamesTheSetting(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), s.R2SecretAccessKey) {
 			t.Errorf("%s: the secret is told: %v", tt.name, err)
 		}
+	}
+}
+
+// denying is a service in front of another one that denies some methods.
+func denying(t *testing.T, endpoint string, methods ...string) string {
+	t.Helper()
+	at, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := &httputil.ReverseProxy{Director: func(r *http.Request) { r.URL.Scheme, r.URL.Host = at.Scheme, at.Host }} // the signature has the other Host
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(methods, r.Method) {
+			behind.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
+	}))
+	t.Cleanup(front.Close)
+	return front.URL
+}
+
+// TestAnEdgesKeyMayOnlyRead has an edge look at the bucket with a key that a
+// control plane can't use.
+func TestAnEdgesKeyMayOnlyRead(t *testing.T) {
+	at := blobtest.StartS3(t).NewBucket(t)
+	t.Setenv("AWS_REGION", at.Region)
+	s := &Settings{R2BucketName: at.Bucket, R2Endpoint: denying(t, at.Endpoint, http.MethodPut, http.MethodPost, http.MethodDelete), R2AccessKeyID: at.AccessKeyID, R2SecretAccessKey: at.SecretAccessKey}
+	b, err := s.openBucket(t.Context(), "", []byte("a key"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := s.checkService(t.Context(), b.service, reads, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -134,7 +182,8 @@ func TestTheDashboardMayUploadToTheBucket(t *testing.T) {
 		t.Errorf("%s %v", resp.Status, resp.Header)
 	}
 
-	// A key that may not change the rules: they are printed.
+	// A key that may not change the rules: what is to be added is printed as the
+	// consoles take it.
 	s.R2SecretAccessKey = "wrong-secret"
 	denied, err := s.openBucket(t.Context(), "", []byte("a key"), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -142,9 +191,17 @@ func TestTheDashboardMayUploadToTheBucket(t *testing.T) {
 	}
 	defer denied.Close()
 	denied.try = b.try
-	logged.Reset()
-	denied.prepareUploads(t.Context(), dashboard, slog.New(slog.NewJSONHandler(&logged, nil)))
-	if !strings.Contains(logged.String(), `\"AllowedOrigins\":[\"https://deploy.example.com\"]`) {
-		t.Error(logged.String())
+	denied.prepareUploads(t.Context(), dashboard, slog.New(slog.DiscardHandler))
+	p := &controlPlane{publicURL: dashboard, dir: &dataDir{path: "data"}, bucket: denied}
+	var printed bytes.Buffer
+	p.announce(&printed, "", "")
+	want := `[{"AllowedHeaders":["content-type","x-amz-checksum-sha256"],"AllowedMethods":["PUT"],"AllowedOrigins":["https://deploy.example.com"],"MaxAgeSeconds":3600}]`
+	if !slices.Contains(strings.Split(printed.String(), "\n"), want) {
+		t.Error(printed.String())
+	}
+	p.bucket = b
+	printed.Reset()
+	if p.announce(&printed, "", ""); strings.Contains(printed.String(), "CORS") {
+		t.Error(printed.String())
 	}
 }

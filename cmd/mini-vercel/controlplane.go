@@ -140,7 +140,7 @@ func openControlPlane(ctx context.Context, s *Settings, dir *dataDir, isolation 
 		return p, err
 	}
 	if p.bucket.service != nil {
-		if err := s.checkService(ctx, p.bucket.service, p.log); err != nil {
+		if err := s.checkService(ctx, p.bucket.service, writes, p.log); err != nil {
 			return p, err
 		}
 	}

@@ -134,7 +134,7 @@ func (e *edge) checkBucket(ctx context.Context, s *Settings) {
 	store, err := at.Open(ctx, 0)
 	if err == nil {
 		defer store.Close()
-		err = s.checkService(ctx, store.(*blob.S3), log)
+		err = s.checkService(ctx, store.(*blob.S3), reads, log)
 	}
 	if err != nil {
 		log.Error("the bucket can't be used: only what this edge has on its disk is served", "error", err)

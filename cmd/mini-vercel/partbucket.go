@@ -18,7 +18,7 @@ import (
 
 // bucketPart is the bucket of the sites. A control plane writes to it; an edge's
 // key may be for reading alone.
-func (s *Settings) bucketPart(writes bool) part {
+func (s *Settings) bucketPart(written bool) part {
 	at := s.bucket(s.DataDir)
 	where, err := at.Identity()
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Settings) bucketPart(writes bool) part {
 	}
 	return part{"bucket", where, func(ctx context.Context) (string, error) {
 		if at.Directory != "" {
-			return s.askDirectory(at.Directory, writes)
+			return s.askDirectory(at.Directory, written)
 		}
 		store, err := at.Open(ctx, 2)
 		if err != nil {
@@ -34,12 +34,12 @@ func (s *Settings) bucketPart(writes bool) part {
 		}
 		defer store.Close()
 		service := store.(*blob.S3)
-		if passes, err := s.askService(ctx, service); passes {
+		if passes, err := s.askService(ctx, service, reads); passes {
 			return "", fmt.Errorf("R2_ACCOUNT_ID or R2_ENDPOINT, or the way to it: %w", err)
 		} else if err != nil {
 			return "", err
 		}
-		if !writes {
+		if !written {
 			return "can be read", nil
 		}
 		if err := tryWrites(ctx, store); err != nil {
@@ -61,12 +61,12 @@ func (s *Settings) bucketPart(writes bool) part {
 }
 
 // askDirectory is for a bucket on this machine's disk.
-func (s *Settings) askDirectory(dir string, writes bool) (string, error) {
+func (s *Settings) askDirectory(dir string, written bool) (string, error) {
 	_, err := os.ReadDir(dir)
 	switch {
 	case err == nil:
 		return "a directory", nil
-	case errors.Is(err, fs.ErrNotExist) && writes:
+	case errors.Is(err, fs.ErrNotExist) && written:
 		return "a directory, made at the first start", nil
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("R2_BUCKET_NAME is not set, and there is no directory %s: name the bucket, or set DATA_DIR to the control plane's", dir)

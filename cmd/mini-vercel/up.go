@@ -145,6 +145,9 @@ func (p *controlPlane) announce(w io.Writer, sites, ownHTTPS string) {
 	if p.setup != "" {
 		fmt.Fprintf(w, "  Set up     %s/dashboard/signup#code=%s\n             (makes your account; good once)\n", public, p.setup)
 	}
+	if rule := p.bucket.corsRule; rule != "" {
+		fmt.Fprintf(w, "\nThe bucket's key may not see to its CORS rules. For folders to be dropped on the dashboard, add\nthis one to the bucket, in the form that the consoles of R2 and AWS take:\n\n%s\n", rule)
+	}
 	next := "deploy ./my-site"
 	if sites == "" { // only up gives the command line a token
 		next = "login --url " + public

@@ -1,7 +1,9 @@
 package blob
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +23,8 @@ var (
 	ErrForbidden = errors.New("access is denied")
 	// ErrRegion: the bucket is in another region.
 	ErrRegion = errors.New("the bucket is in another region")
+	// ErrConditions: the service does not know conditional writes.
+	ErrConditions = errors.New("the service writes over an object where it is told not to (If-None-Match)")
 )
 
 // Check reads from the bucket once. The error is one line.
@@ -50,6 +54,38 @@ func (s *S3) Check(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ErrForbidden, message)
 	}
 	return fmt.Errorf("list the bucket: %w", err)
+}
+
+// CheckWrites writes an object, tries to write over it, and deletes it. The error
+// is one line.
+func (s *S3) CheckWrites(ctx context.Context) error {
+	key, body := probePrefix+rand.Text(), []byte("mini-vercel tries to write")
+	put := func() error {
+		_, err := s.put(ctx, key, bytes.NewReader(body), int64(len(body)), PutOptions{IfNoneMatch: true})
+		return err
+	}
+	if err := put(); err != nil {
+		return refused("write an object", err)
+	}
+	again := put()
+	if err := s.deleteAll(ctx, []string{key}); err != nil {
+		return refused("delete an object", err)
+	}
+	switch {
+	case again == nil:
+		return ErrConditions
+	case !errors.Is(again, ErrPrecondition):
+		return refused("write an object on a condition", again)
+	}
+	return nil
+}
+
+// refused tells what a key may not do from what did not work at the moment.
+func refused(what string, err error) error {
+	if status := errorStatus(err); status != http.StatusForbidden && status != http.StatusUnauthorized && errorCode(err) != "AccessDenied" {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%w: %s: %s", ErrForbidden, what, errorCode(err))
 }
 
 // answeredRegion is where the service says that the bucket is.

@@ -155,6 +155,53 @@ func TestABucketThatCantBeUsedSaysWhy(t *testing.T) {
 	}
 }
 
+func TestWritesAreTriedAndLeaveNothing(t *testing.T) {
+	server := blobtest.StartS3(t)
+	o := server.NewBucket(t)
+	s := openS3(t, o)
+	if err := s.CheckWrites(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for info, err := range s.List(t.Context(), "", blob.ListOptions{}) {
+		t.Errorf("it left %s, %v", info.Key, err)
+	}
+	for _, tt := range []struct {
+		name          string
+		put, put2     int
+		deleted       string
+		want          error
+		mayPass       bool
+		wantedRequest int
+	}{
+		{"a service without conditions", 200, 200, "", blob.ErrConditions, false, 3},
+		{"a key that may not write", 403, 403, "", blob.ErrForbidden, false, 1},
+		{"a key that may not delete", 200, 412, "<Error><Key>k</Key><Code>AccessDenied</Code></Error>", blob.ErrForbidden, false, 3},
+		{"a service that is down", 503, 503, "", nil, true, 1},
+		{"a service that goes down", 200, 503, "", nil, true, 3},
+		{"a good one", 200, 412, "", nil, false, 3},
+	} {
+		requests := 0
+		service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			if r.Method == http.MethodPost {
+				_, _ = w.Write([]byte("<DeleteResult>" + tt.deleted + "</DeleteResult>"))
+				return
+			}
+			w.Header().Set("ETag", `"e"`)
+			w.WriteHeader([]int{tt.put, tt.put2}[min(requests, 2)-1])
+		}))
+		s := openS3(t, blob.S3Options{Bucket: "b", Endpoint: service.URL, AccessKeyID: "k", SecretAccessKey: "s", MaxAttempts: 1})
+		err := s.CheckWrites(t.Context())
+		if (err != nil) != (tt.want != nil || tt.mayPass) || tt.want != nil && !errors.Is(err, tt.want) || tt.mayPass && errors.Is(err, blob.ErrForbidden) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+		if requests != tt.wantedRequest {
+			t.Errorf("%s: %d requests", tt.name, requests)
+		}
+		service.Close()
+	}
+}
+
 func TestAMissingBucketIsNoMissingObject(t *testing.T) {
 	server := blobtest.StartS3(t)
 	o := server.NewBucket(t)
