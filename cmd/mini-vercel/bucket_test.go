@@ -191,11 +191,12 @@ func TestTheDashboardMayUploadToTheBucket(t *testing.T) {
 	}
 	defer denied.Close()
 	denied.try = b.try
+	dashboard = &url.URL{Scheme: "https", Host: "other.example.com"}
 	denied.prepareUploads(t.Context(), dashboard, slog.New(slog.DiscardHandler))
 	p := &controlPlane{publicURL: dashboard, dir: &dataDir{path: "data"}, bucket: denied}
 	var printed bytes.Buffer
 	p.announce(&printed, "", "")
-	want := `[{"AllowedHeaders":["content-type","x-amz-checksum-sha256"],"AllowedMethods":["PUT"],"AllowedOrigins":["https://deploy.example.com"],"MaxAgeSeconds":3600}]`
+	want := `[{"AllowedHeaders":["content-type","x-amz-checksum-sha256"],"AllowedMethods":["PUT"],"AllowedOrigins":["https://other.example.com"],"MaxAgeSeconds":3600}]`
 	if !slices.Contains(strings.Split(printed.String(), "\n"), want) {
 		t.Error(printed.String())
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,9 +20,14 @@ import (
 var corsHeaders = []string{"content-type", "x-amz-checksum-sha256"}
 
 // AllowUploads lets pages of an origin, such as https://deploy.example.com, PUT
-// to signed URLs: it looks whether the bucket's CORS rules do, and adds one
-// where none does. Not every key may; [CORSRule] is what a person adds then.
+// to signed URLs: it asks the service as a browser would, and where that is told
+// no, adds a rule to the bucket's unless one allows it already. Not every key may;
+// [CORSRule] is what a person adds then.
 func (s *S3) AllowUploads(ctx context.Context, origin string) (added bool, err error) {
+	// Anybody may ask so, keys that may not read the rules included.
+	if allowed, err := s.preflight(ctx, origin); err == nil && allowed {
+		return false, nil
+	}
 	var rules []types.CORSRule
 	out, err := s.client().GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &s.bucket})
 	switch {
@@ -42,6 +50,38 @@ func (s *S3) AllowUploads(ctx context.Context, origin string) (added bool, err e
 		return false, fmt.Errorf("write the bucket's CORS rules: %w", s3Error(err))
 	}
 	return true, nil
+}
+
+// preflight asks what a browser asks before it uploads from a page of an origin.
+func (s *S3) preflight(ctx context.Context, origin string) (allowed bool, err error) {
+	signed, err := s.SignPut(ctx, probePrefix+"cors", 1, [32]byte{}, time.Minute)
+	if err != nil {
+		return false, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodOptions, signed.URL, nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Origin", origin)
+	req.Header.Set("Access-Control-Request-Method", http.MethodPut)
+	req.Header.Set("Access-Control-Request-Headers", strings.Join(corsHeaders, ","))
+	resp, err := (&http.Client{Transport: s.transport}).Do(req)
+	if err != nil {
+		return false, withoutURL(err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	has := func(header string, values ...string) bool {
+		var listed []string
+		for _, line := range resp.Header.Values(header) {
+			for one := range strings.SplitSeq(strings.ToLower(line), ",") {
+				listed = append(listed, strings.TrimSpace(one))
+			}
+		}
+		return slices.Contains(listed, "*") || !slices.ContainsFunc(values, func(v string) bool { return !slices.Contains(listed, strings.ToLower(v)) })
+	}
+	return resp.StatusCode/100 == 2 && has("Access-Control-Allow-Origin", origin) && has("Access-Control-Allow-Methods", http.MethodPut) &&
+		has("Access-Control-Allow-Headers", corsHeaders...), nil
 }
 
 // CORSRule is the rule that lets pages of an origin upload, as the consoles of

@@ -261,6 +261,47 @@ func TestAllowUploads(t *testing.T) {
 	}
 }
 
+// TestAKeyThatMayNotReadTheRulesSeesThatTheyAllow has a service that tells its CORS
+// rules to nobody but answers browsers, as R2 does.
+func TestAKeyThatMayNotReadTheRulesSeesThatTheyAllow(t *testing.T) {
+	const origin = "https://deploy.example.com"
+	for _, tt := range []struct {
+		name                     string
+		status                   int
+		origin, methods, headers string
+		allowed                  bool
+	}{
+		{"all of it", 204, origin, "PUT", "content-type, x-amz-checksum-sha256", true},
+		{"in another case and order", 200, origin, "GET, put", "X-Amz-Checksum-Sha256,Content-Type", true},
+		{"everybody", 200, "*", "*", "*", true},
+		{"another origin", 200, "https://other.example.com", "PUT", "*", false},
+		{"another method", 200, origin, "GET", "*", false},
+		{"one header", 200, origin, "PUT", "content-type", false},
+		{"nothing", 200, "", "", "", false},
+		{"refused", 403, origin, "PUT", "*", false},
+	} {
+		service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodOptions {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			if r.Header.Get("Origin") != origin || r.Header.Get("Access-Control-Request-Method") != "PUT" || r.Header.Get("Access-Control-Request-Headers") != "content-type,x-amz-checksum-sha256" {
+				t.Errorf("%s: asked with %v", tt.name, r.Header)
+			}
+			w.Header().Set("Access-Control-Allow-Origin", tt.origin)
+			w.Header().Set("Access-Control-Allow-Methods", tt.methods)
+			w.Header().Set("Access-Control-Allow-Headers", tt.headers)
+			w.WriteHeader(tt.status)
+		}))
+		s := openS3(t, blob.S3Options{Bucket: "b", Endpoint: service.URL, AccessKeyID: "k", SecretAccessKey: "s", MaxAttempts: 1})
+		added, err := s.AllowUploads(t.Context(), origin)
+		if added || (err == nil) != tt.allowed {
+			t.Errorf("%s: added %t, %v", tt.name, added, err)
+		}
+		service.Close()
+	}
+}
+
 // silent is a service that does not answer a try until it is let go.
 type silent struct {
 	*blob.S3
