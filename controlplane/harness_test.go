@@ -122,11 +122,40 @@ func (p *plane) open() {
 	p.Service = controlplane.New(p.config, storetest.Twice{Store: p.store}, p.logs, stream.NewDirect(p.logs), p.bucket, p.runner, slog.New(slog.NewTextHandler(testWriter{p.t}, nil)))
 }
 
+// migrated is a new database as SQLite's file, with all its tables: making these
+// takes longer than many a test.
+var migrated = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "controlplane-test-") //nolint:usetesting // it is of no test
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "control.db")
+	s, err := store.Open(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 // openStore opens the database: a file, or with TEST_STORE=postgres a database of
 // the plane's own at a PostgreSQL server.
 func (p *plane) openStore(ctx context.Context) (*store.Store, error) {
 	if os.Getenv("TEST_STORE") != "postgres" && p.database == "" {
-		return store.Open(ctx, filepath.Join(p.dir, "control.db"))
+		path := filepath.Join(p.dir, "control.db")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			file, err := migrated()
+			if err == nil {
+				err = os.WriteFile(path, file, 0o600)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return store.Open(ctx, path)
 	}
 	if p.database == "" {
 		p.database = pgtest.Database(p.t)
@@ -156,6 +185,15 @@ func (p *plane) start() *plane {
 		}
 	})
 	return p
+}
+
+// rest ends the work in the background, before a test moves the time and looks at
+// what has not been done yet: a round of the sweeper's that was late would do it.
+func (p *plane) rest() {
+	p.t.Helper()
+	if err := p.Stop(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 type testWriter struct{ t testing.TB }
@@ -290,10 +328,10 @@ func actor(p controlplane.Principal) controlplane.Actor { return controlplane.Ac
 // eventually polls until f reports true.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !f() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
