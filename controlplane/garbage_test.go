@@ -72,6 +72,7 @@ func TestGarbageIsToldBeforeItGoes(t *testing.T) {
 		if got["manifests of removed deployments in 1 days"] != 1 || got["blobs of removed deployments in 2 days"] != 1 || len(got) != 2 {
 			t.Errorf("after a removal: %v", got)
 		}
+		p.rest()
 		p.age(31 * 24 * time.Hour)
 		keys := fmt.Sprint(p.keys(""))
 		g := p.garbage()
@@ -100,6 +101,10 @@ func TestGarbageIsToldBeforeItGoes(t *testing.T) {
 		if err != nil || last.Bytes != done.Bytes || len(last.Projects) != 1 || last.Projects[0].Name != "repo" {
 			t.Errorf("%+v %v", last, err)
 		}
+		p.open()
+		p.start()
+		eventually(t, "the tombstone of what expired stands", p.nothingDirty)
+		p.rest()
 		p.age(33 * 24 * time.Hour)
 		if g = p.garbage(); g.Objects != 2 {
 			t.Errorf("%+v", g)
