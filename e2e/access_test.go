@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
 	"testing"
 )
 
@@ -17,8 +16,7 @@ func TestAccessInABrowser(t *testing.T) {
 	dir := folder(t, map[string]string{"index.html": "<h1>home</h1>", "docs/index.html": "<h1>docs</h1>"})
 	production := p.deploy(0, dir, "--project", "guarded")
 	preview := p.deploy(0, dir, "--project", "guarded", "--message", "Try another colour")
-	cmd := exec.Command("node", "access.mjs")
-	cmd.Env = append(os.Environ(), "CHROMIUM="+program, "SETUP="+p.setup, "PRODUCTION="+production.URL, "PREVIEW="+preview.URL,
+	cmd := browse("access.mjs", "CHROMIUM="+program, "SETUP="+p.setup, "PRODUCTION="+production.URL, "PREVIEW="+preview.URL,
 		"DEPLOYMENT="+preview.ID[:8], "SCREENSHOTS="+os.Getenv("SCREENSHOTS"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -78,8 +77,7 @@ func TestABrowserUploadsToS3(t *testing.T) {
 	program := chromium(t)
 	bucket := blobtest.StartS3(t).NewBucket(t)
 	p := start(t, atS3(bucket)...)
-	cmd := exec.Command("node", "browserfolder.mjs")
-	cmd.Env = append(os.Environ(), "CHROMIUM="+program, "SETUP="+p.setup, "UPLOADS="+bucket.Endpoint,
+	cmd := browse("browserfolder.mjs", "CHROMIUM="+program, "SETUP="+p.setup, "UPLOADS="+bucket.Endpoint,
 		"FOLDER="+folder(t, map[string]string{"index.html": "<h1>from a folder</h1>", "about.html": "about"}))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

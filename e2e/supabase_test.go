@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -43,8 +42,7 @@ func TestSupabaseInABrowser(t *testing.T) {
 	}))
 	t.Cleanup(control.Close)
 
-	cmd := exec.Command("node", "supabase.mjs")
-	cmd.Env = append(os.Environ(), "CHROMIUM="+program, "SETUP="+p.setup, "REPOSITORY="+url, "CONTROL="+control.URL,
+	cmd := browse("supabase.mjs", "CHROMIUM="+program, "SETUP="+p.setup, "REPOSITORY="+url, "CONTROL="+control.URL,
 		"SCREENSHOTS="+os.Getenv("SCREENSHOTS"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -1,14 +1,12 @@
 package clickhousetest
 
 import (
-	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mini-vercel/mini-vercel/internal/testdir"
 )
 
 // memory is where files are in memory. ClickHouse makes thousands of small ones,
@@ -24,17 +22,7 @@ func newDir(t testing.TB) string {
 	if err := unix.Statfs(memory, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < 4<<30 {
 		return t.TempDir()
 	}
-	left, err := filepath.Glob(filepath.Join(memory, "mini-vercel-clickhouse-*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range left {
-		var pid int
-		if _, err := fmt.Sscanf(filepath.Base(dir), "mini-vercel-clickhouse-%d-", &pid); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			os.RemoveAll(dir)
-		}
-	}
-	dir, err := os.MkdirTemp(memory, fmt.Sprintf("mini-vercel-clickhouse-%d-", os.Getpid())) //nolint:usetesting // t.TempDir is on the disk
+	dir, err := testdir.Make(memory, "mini-vercel-clickhouse")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/mini-vercel/mini-vercel/internal/testdir"
 )
 
 // The users that a cluster knows, by PLAIN and SCRAM. Limited may do nothing
@@ -66,7 +68,7 @@ func Shared(t testing.TB) *Cluster {
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
 		var dir string
-		if dir, shared.err = os.MkdirTemp("", "kafkatest-"); shared.err == nil { //nolint:usetesting // it outlives this test
+		if dir, shared.err = testdir.Make("", "kafkatest"); shared.err == nil {
 			if shared.cluster, shared.err = start(java, jars, dir, 1); shared.err != nil {
 				os.RemoveAll(dir)
 			}

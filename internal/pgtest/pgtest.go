@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/mini-vercel/mini-vercel/internal/testdir"
 )
 
 const (
@@ -134,7 +136,7 @@ func start(settings []string) (s *Server, err error) {
 	if s.bin, err = programs(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pgtest-")
+	dir, err := testdir.Make("", "pgtest")
 	if err != nil {
 		return nil, err
 	}
