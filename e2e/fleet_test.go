@@ -30,7 +30,7 @@ func TestAFleetThatIsKilled(t *testing.T) {
 
 	stop := make(chan struct{})
 	var working sync.WaitGroup
-	working.Go(func() { w.builds(5, 6) })
+	working.Go(func() { w.builds(5, 6, 100*time.Millisecond) })
 	working.Go(func() { w.deployFolders(17, "site") })
 	go func() { working.Wait(); close(stop) }()
 
@@ -118,7 +118,7 @@ func TestRollingRestart(t *testing.T) {
 			}
 		})
 	}
-	working.Go(func() { w.builds(3, 4) })
+	working.Go(func() { w.builds(3, 4, 100*time.Millisecond) })
 	working.Go(func() { w.deployFolders(5, "site") })
 	for _, p := range f.planes {
 		before := asked.Load()
@@ -141,11 +141,13 @@ func TestRollingRestart(t *testing.T) {
 type work struct {
 	f      *fleet
 	v      *visitors
-	strict bool // every attempt is the only one
+	strict bool // every attempt is the only one, but for those of again
 	done   atomic.Int64
 
-	mu  sync.Mutex
-	ids map[string]wanted // by deployment
+	mu    sync.Mutex
+	ids   map[string]wanted // by deployment
+	again map[string]bool   // deployments that must have needed a second attempt
+	tails []*logTail
 }
 
 type wanted struct {
@@ -164,31 +166,42 @@ func (w *work) expect(id string, want wanted) {
 func (w *work) deployFolders(count int, name string) {
 	for n := range count {
 		project := fmt.Sprintf("%s-%d", name, n)
-		body := "folder " + project
-		dir, err := os.MkdirTemp(w.f.t.TempDir(), "folder")
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, "index.html"), []byte(body), 0o644)
-		}
-		if err != nil {
-			w.f.t.Error(err)
+		if !w.deployFolder(project, "folder "+project) {
 			return
 		}
-		stdout, stderr, err := w.f.cli("deploy", "--json", "-y", dir, "--project", project, "--prod")
-		var r result
-		if err == nil {
-			err = json.Unmarshal([]byte(stdout), &r)
-		}
-		if err != nil {
-			w.f.t.Errorf("deploy %s: %v\n%s\n%s", project, err, stdout, tail(stderr, 2000))
-			return
-		}
-		w.expect(r.ID, wanted{project: project, body: body})
-		w.live(r.ID)
 	}
 }
 
-// builds queues deployments of repositories and waits until they are live.
-func (w *work) builds(projects, each int) {
+// deployFolder reports whether it could be deployed.
+func (w *work) deployFolder(project, body string) bool {
+	dir, err := os.MkdirTemp(w.f.t.TempDir(), "folder")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "index.html"), []byte(body), 0o644)
+	}
+	if err != nil {
+		w.f.t.Error(err)
+		return false
+	}
+	stdout, stderr, err := w.f.cli("deploy", "--json", "-y", dir, "--project", project, "--prod")
+	var r result
+	if err == nil {
+		err = json.Unmarshal([]byte(stdout), &r)
+	}
+	if err != nil {
+		w.f.t.Errorf("deploy %s: %v\n%s\n%s", project, err, stdout, tail(stderr, 2000))
+		return false
+	}
+	w.expect(r.ID, wanted{project: project, body: body})
+	w.live(r.ID)
+	return true
+}
+
+// followEach is of how many builds the log of one is followed.
+const followEach = 3
+
+// builds queues deployments of repositories and waits until they are live. Each
+// build rests a few times. Some logs are followed from the beginning.
+func (w *work) builds(projects, each int, rest time.Duration) {
 	f := w.f
 	var waiting sync.WaitGroup
 	for n := range projects {
@@ -198,7 +211,7 @@ func (w *work) builds(projects, each int) {
 		for i := range count {
 			lines = append(lines, fmt.Sprintf("%s line %d", name, i))
 		}
-		files := script(fmt.Sprintf(`mkdir -p dist && echo "built %s" > dist/index.html && i=0 && while [ $i -lt %d ]; do echo "%s line $i"; i=$((i+1)); [ $((i %% 20)) -eq 0 ] && sleep 0.1; done; true`, name, count, name))
+		files := script(fmt.Sprintf(`mkdir -p dist && echo "built %s" > dist/index.html && i=0 && while [ $i -lt %d ]; do echo "%s line $i"; i=$((i+1)); [ $((i %% 20)) -eq 0 ] && sleep %.1f; done; true`, name, count, name, rest.Seconds()))
 		dir, url := repository(f.t, files)
 		var created struct{ ID string }
 		f.must(http.MethodPost, "/projects", nil, map[string]any{"name": name, "gitURL": url, "productionBranch": "main"}, &created)
@@ -208,10 +221,21 @@ func (w *work) builds(projects, each int) {
 			var d struct{ ID string }
 			f.must(http.MethodPost, "/deploy", map[string]string{"Idempotency-Key": name + branch}, map[string]any{"projectId": created.ID, "branch": branch}, &d)
 			w.expect(d.ID, wanted{project: name, body: "built " + name, lines: lines})
+			if b%followEach == 0 {
+				w.follow(d.ID, "")
+			}
 			waiting.Go(func() { w.live(d.ID) })
 		}
 	}
 	waiting.Wait()
+}
+
+// follow follows a build's log, and checks it in the end.
+func (w *work) follow(id, url string) {
+	l := w.f.follow(id, url)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tails = append(w.tails, l)
 }
 
 // live waits until a deployment is live, and has visitors come to it.
@@ -259,14 +283,24 @@ func (w *work) count() {
 		if d.Status != controlplane.StatusReady || d.LiveAt == nil {
 			t.Errorf("%s of %s: %s %s", id, want.project, d.Status, d.Reason)
 		}
-		if w.strict && d.Attempt != 1 {
-			t.Errorf("%s of %s needed %d attempts: %s", id, want.project, d.Attempt, d.Reason)
+		attempt := 1
+		if w.again[id] {
+			attempt = 2
+		}
+		if w.strict && d.Attempt != attempt {
+			t.Errorf("%s of %s needed %d attempts, not %d: %s", id, want.project, d.Attempt, attempt, d.Reason)
 		}
 		if want.lines != nil {
 			w.checkLog(&d, want)
 		}
 	}
 	t.Logf("%d deployments, by their attempts: %v", len(w.ids), attempts)
+	opened := 0
+	for _, l := range w.tails {
+		l.check()
+		opened += l.opened
+	}
+	t.Logf("%d logs were followed, by %d streams", len(w.tails), opened)
 	// Nothing is there twice: what the database has is what was asked for.
 	var rows []string
 	cursor := ""
@@ -299,26 +333,14 @@ func (w *work) checkLog(d *controlplane.Deployment, want wanted) {
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		of := map[int][]string{}
-		after := ""
 		last := ""
-		for {
-			var page struct {
-				Items []controlplane.LogLine
-				Next  string
+		for _, l := range w.f.history(d.ID) {
+			if place(l) == last {
+				t.Errorf("line %s of %s is there twice", last, d.ID)
 			}
-			w.f.must(http.MethodGet, "/deployments/"+d.ID+"/logs?limit=1000&after="+after, nil, nil, &page)
-			for _, l := range page.Items {
-				place := controlplane.Cursor{Attempt: l.Attempt, Seq: l.Seq}.String()
-				if place == last {
-					t.Errorf("line %s of %s is there twice", place, d.ID)
-				}
-				last = place
-				if strings.HasPrefix(l.Text, want.project+" line ") {
-					of[l.Attempt] = append(of[l.Attempt], l.Text)
-				}
-			}
-			if after = page.Next; after == "" {
-				break
+			last = place(l)
+			if strings.HasPrefix(l.Text, want.project+" line ") {
+				of[l.Attempt] = append(of[l.Attempt], l.Text)
 			}
 		}
 		complete := strings.Join(of[d.Attempt], "\n") == strings.Join(want.lines, "\n")

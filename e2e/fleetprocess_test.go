@@ -51,6 +51,7 @@ type fleet struct {
 	token  string
 
 	database string // its address
+	holder   string // names the first control plane in leases and claims
 }
 
 // startFleet starts everything, and makes the first account.
@@ -76,6 +77,13 @@ func startFleet(t *testing.T, planes, edges int) *fleet {
 		if n == 0 {
 			p.answers("/ready")
 			f.signUp(p)
+			p.eventually("it acts for all", func() bool {
+				holders, err := f.query("SELECT DISTINCT holder FROM leases")
+				if err == nil && len(holders) == 1 {
+					f.holder = holders[0]
+				}
+				return f.holder != ""
+			})
 		}
 	}
 	for n := range edges {
@@ -189,6 +197,16 @@ func (n *node) start() {
 	exited := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(exited) }()
 	n.cmd, n.exited = cmd, exited
+}
+
+// signal sends one that does not end the process.
+func (n *node) signal(s os.Signal) {
+	n.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.cmd.Process.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
 }
 
 // kill ends the process as kill -9 does.
