@@ -192,7 +192,7 @@ func TestCheckOfClickHouse(t *testing.T) {
 	server := clickhousetest.Start(t)
 	env := []string{"CLICKHOUSE_HOST=" + server.Host, "CLICKHOUSE_PORT=" + strconv.Itoa(server.Port), "CLICKHOUSE_DATABASE=" + server.NewDatabase(), "CLICKHOUSE_USERNAME=" + server.Username, "CLICKHOUSE_PASSWORD=" + server.Password}
 	asked(t, "controlplane", "logs", env...).works(t, server.Host, "ClickHouse 1")
-	asked(t, "controlplane", "logs", append(env, "CLICKHOUSE_PASSWORD=hush")...).fails(t, "CLICKHOUSE_PASSWORD", "does not take the user")
+	asked(t, "controlplane", "logs", append(env, "CLICKHOUSE_PASSWORD=hush")...).fails(t, "CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD: ", "does not take the user")
 	asked(t, "controlplane", "logs", append(env, "CLICKHOUSE_PORT=1")...).fails(t, "CLICKHOUSE_PORT", "can't be reached")
 }
 

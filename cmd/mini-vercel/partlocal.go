@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,16 +127,9 @@ func (s *Settings) acmePart() part {
 	return part{"ACME CA", directory, func(ctx context.Context) (string, error) {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.DisableKeepAlives = true
-		if s.ACMECARoot != "" {
-			pem, err := os.ReadFile(s.ACMECARoot)
-			if err != nil {
-				return "", fmt.Errorf("ACME_CA_ROOT: %w", err)
-			}
-			roots := x509.NewCertPool()
-			if !roots.AppendCertsFromPEM(pem) {
-				return "", fmt.Errorf("ACME_CA_ROOT=%s: it has no certificate in PEM", s.ACMECARoot)
-			}
-			transport.TLSClientConfig.RootCAs = roots
+		var err error
+		if transport.TLSClientConfig, err = trusting("ACME_CA_ROOT", s.ACMECARoot); err != nil {
+			return "", err
 		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, directory, nil)
 		if err != nil {

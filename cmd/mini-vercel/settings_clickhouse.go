@@ -14,7 +14,7 @@ import (
 
 // ClickHouseSettings say where ClickHouse is, if logs are kept there.
 type ClickHouseSettings struct {
-	ClickHouseHost     string `env:"CLICKHOUSE_HOST" help:"Host of a ClickHouse server that keeps the logs of builds, instead of the file DATA_DIR/logs.db. See docs/clickhouse.md."`
+	ClickHouseHost     string `env:"CLICKHOUSE_HOST" address:"true" help:"Host of a ClickHouse server that keeps the logs of builds, instead of the file DATA_DIR/logs.db. See docs/clickhouse.md."`
 	ClickHousePort     int    `env:"CLICKHOUSE_PORT" help:"Port of its native protocol. Default: 9000, with TLS 9440."`
 	ClickHouseUsername string `env:"CLICKHOUSE_USERNAME" default:"default" help:"User who may write and alter tables in the database."`
 	ClickHousePassword string `env:"CLICKHOUSE_PASSWORD" secret:"true" help:"That user's password."`
@@ -40,15 +40,47 @@ func (s *ClickHouseSettings) checkClickHouse() error {
 	if s.ClickHouseSSLCA != "" && !s.ClickHouseSSL {
 		return errors.New("CLICKHOUSE_SSL_CA is set, but CLICKHOUSE_SSL is not: set both to connect by TLS, or neither")
 	}
-	return s.clickHouse().Check()
+	return logs.ClickHouseOptions{Host: s.ClickHouseHost, Database: s.ClickHouseDatabase}.Check()
 }
 
 // clickHouse says where ClickHouse is, for the log store.
-func (s *ClickHouseSettings) clickHouse() logs.ClickHouseOptions {
-	return logs.ClickHouseOptions{
-		Host: s.ClickHouseHost, Port: s.ClickHousePort, Username: s.ClickHouseUsername, Password: s.ClickHousePassword,
-		Database: s.ClickHouseDatabase, TLS: s.ClickHouseSSL, CAFile: s.ClickHouseSSLCA,
+func (s *ClickHouseSettings) clickHouse() (o logs.ClickHouseOptions, err error) {
+	o = logs.ClickHouseOptions{Host: s.ClickHouseHost, Port: s.ClickHousePort, Username: s.ClickHouseUsername, Password: s.ClickHousePassword, Database: s.ClickHouseDatabase}
+	if s.ClickHouseSSL {
+		o.TLS, err = trusting("CLICKHOUSE_SSL_CA", s.ClickHouseSSLCA)
 	}
+	return o, err
+}
+
+// openClickHouse makes the log store, and tries it. What it returns with an
+// error, which names the settings to look at, is usable where that is
+// [logs.ErrAway], and has to be closed.
+func (s *ClickHouseSettings) openClickHouse(ctx context.Context) (*logs.ClickHouse, error) {
+	o, err := s.clickHouse()
+	if err != nil {
+		return nil, err // names the variable
+	}
+	c, err := logs.OpenClickHouse(o)
+	if err != nil {
+		return nil, err // names the variable
+	}
+	if err := c.Check(ctx); err != nil {
+		return c, fmt.Errorf("%s: %w", clickHouseVariables(err), err)
+	}
+	return c, nil
+}
+
+// clickHouseVariables names the settings that an error of ClickHouse is about.
+func clickHouseVariables(err error) string {
+	for kind, variables := range map[error]string{
+		logs.ErrAway: "CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_SSL", logs.ErrCredentials: "CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD",
+		logs.ErrRights: "CLICKHOUSE_USERNAME, CLICKHOUSE_DATABASE", logs.ErrTrust: "CLICKHOUSE_SSL_CA",
+	} {
+		if errors.Is(err, kind) {
+			return variables
+		}
+	}
+	return "CLICKHOUSE_HOST"
 }
 
 // logStore is where logs are kept, and what is measured of it.
@@ -67,15 +99,14 @@ func (s *Settings) openLogs(ctx context.Context, dir *dataDir, log *slog.Logger)
 		}
 		return &logStore{LogStore: file}, nil
 	}
-	c, err := logs.OpenClickHouse(s.clickHouse())
-	if err != nil {
-		return nil, err // names the variable
-	}
-	switch err := c.Check(ctx); {
+	c, err := s.openClickHouse(ctx)
+	switch {
 	case errors.Is(err, logs.ErrAway):
-		log.Warn("logs can't be kept or read until ClickHouse answers. If this lasts, look at CLICKHOUSE_HOST and CLICKHOUSE_PORT", "error", err)
+		log.Warn("logs can't be kept or read until ClickHouse answers. If this lasts, look at the settings that the error names", "error", err)
+	case err != nil && c != nil:
+		return nil, errors.Join(err, c.Close())
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("CLICKHOUSE_HOST, CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD, CLICKHOUSE_DATABASE: %w", err), c.Close())
+		return nil, err
 	}
 	return &logStore{LogStore: c, collectors: c.Collectors()}, nil
 }
@@ -84,15 +115,12 @@ func (s *Settings) openLogs(ctx context.Context, dir *dataDir, log *slog.Logger)
 // of the data directory. Tables that are missing are made, as at a start.
 func (s *Settings) logsPart() part {
 	return part{"logs", s.ClickHouseHost + ", database " + s.ClickHouseDatabase, func(ctx context.Context) (string, error) {
-		c, err := logs.OpenClickHouse(s.clickHouse())
-		if err != nil {
-			return "", err // names the variable
+		c, err := s.openClickHouse(ctx)
+		if c != nil {
+			defer c.Close()
 		}
-		defer c.Close()
-		if err := c.Check(ctx); errors.Is(err, logs.ErrAway) {
-			return "", fmt.Errorf("CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_SSL: %w", err)
-		} else if err != nil {
-			return "", fmt.Errorf("CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD, CLICKHOUSE_DATABASE: %w", err)
+		if err != nil {
+			return "", err
 		}
 		version, err := c.Version()
 		return "ClickHouse " + version, err

@@ -25,10 +25,12 @@ func TestClickHouseAtTheStart(t *testing.T) {
 		err, warn string
 	}{
 		{"all is well", nil, "", ""},
-		{"nobody there", []string{"CLICKHOUSE_PORT=1"}, "", "CLICKHOUSE_HOST"},
-		{"a wrong password", []string{"CLICKHOUSE_PASSWORD=not-the-secret"}, "CLICKHOUSE_PASSWORD", ""},
-		{"a user who may not write", []string{"CLICKHOUSE_USERNAME=" + server.ReadOnly}, "may not write", ""},
+		{"nobody there", []string{"CLICKHOUSE_PORT=1"}, "", "CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_SSL"},
+		{"a wrong password", []string{"CLICKHOUSE_PASSWORD=not-the-secret"}, "CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD: ClickHouse refuses", ""},
+		{"a user who may not write", []string{"CLICKHOUSE_USERNAME=" + server.ReadOnly}, "CLICKHOUSE_USERNAME, CLICKHOUSE_DATABASE: ClickHouse lets the user do too little: the user", ""},
+		{"an unknown CA", []string{"CLICKHOUSE_SSL=true", "CLICKHOUSE_PORT=" + strconv.Itoa(server.TLSPort)}, "CLICKHOUSE_SSL_CA: the certificate", ""},
 		{"a CA that is no file", []string{"CLICKHOUSE_SSL=true", "CLICKHOUSE_SSL_CA=/nonexistent"}, "CLICKHOUSE_SSL_CA", ""},
+		{"a CA without certificate", []string{"CLICKHOUSE_SSL=true", "CLICKHOUSE_SSL_CA=main.go"}, "CLICKHOUSE_SSL_CA=main.go: there is no certificate", ""},
 		{"TLS", []string{"CLICKHOUSE_SSL=true", "CLICKHOUSE_SSL_CA=" + server.CAFile, "CLICKHOUSE_PORT=" + strconv.Itoa(server.TLSPort)}, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -23,7 +20,7 @@ import (
 
 // KafkaSettings say where Kafka is, if build events go through it.
 type KafkaSettings struct {
-	KafkaBrokers       string `env:"KAFKA_BROKERS" help:"Brokers of a Kafka cluster, as host:port with commas, through which the events of builds go to the log store, instead of straight to it. See docs/kafka.md."`
+	KafkaBrokers       string `env:"KAFKA_BROKERS" address:"true" help:"Brokers of a Kafka cluster, as host:port with commas, through which the events of builds go to the log store, instead of straight to it. See docs/kafka.md."`
 	KafkaUsername      string `env:"KAFKA_USERNAME" help:"User name for SASL."`
 	KafkaPassword      string `env:"KAFKA_PASSWORD" secret:"true" help:"That user's password."`
 	KafkaSASLMechanism string `env:"KAFKA_SASL_MECHANISM" default:"plain" help:"How they are sent: plain, scram-sha-256 or scram-sha-512."`
@@ -54,10 +51,10 @@ func (s *Settings) checkKafka() error {
 		}
 		return nil
 	}
-	for _, broker := range s.kafkaBrokers() {
+	for i, broker := range s.kafkaBrokers() {
 		host, port, err := net.SplitHostPort(broker)
 		if err != nil || host == "" || port == "" || strings.Contains(broker, "/") {
-			return fmt.Errorf("KAFKA_BROKERS=%s: %q is not host:port", s.KafkaBrokers, broker)
+			return fmt.Errorf("KAFKA_BROKERS: number %d of the brokers is not host:port (it is not shown)", i+1)
 		}
 	}
 	switch {
@@ -88,16 +85,9 @@ func (s *KafkaSettings) kafkaBrokers() (brokers []string) {
 func (s *KafkaSettings) kafka() (stream.KafkaOptions, error) {
 	o := stream.KafkaOptions{Brokers: s.kafkaBrokers(), ClientID: s.KafkaClientID, Topic: s.KafkaTopic, Partitions: s.KafkaPartitions}
 	if s.KafkaSSL {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if s.KafkaSSLCA != "" {
-		pem, err := os.ReadFile(s.KafkaSSLCA)
-		if err != nil {
-			return o, fmt.Errorf("KAFKA_SSL_CA: %w", err)
-		}
-		o.TLS.RootCAs = x509.NewCertPool()
-		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return o, fmt.Errorf("KAFKA_SSL_CA=%s: there is no certificate in PEM in it", s.KafkaSSLCA)
+		var err error
+		if o.TLS, err = trusting("KAFKA_SSL_CA", s.KafkaSSLCA); err != nil {
+			return o, err
 		}
 	}
 	if s.KafkaUsername == "" {

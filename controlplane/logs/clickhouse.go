@@ -3,13 +3,11 @@ package logs
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,9 +29,8 @@ type ClickHouseOptions struct {
 	Port     int    // of the native protocol. Default: 9000, with TLS 9440
 	Username string // Default: "default"
 	Password string
-	Database string // Default: "mini_vercel"; it is made where it is missing
-	TLS      bool
-	CAFile   string // PEM of what the server's certificate is trusted by. Default: the system's
+	Database string      // Default: "mini_vercel"; it is made where it is missing
+	TLS      *tls.Config // nil: none
 
 	// Interval is the least time between two small inserts: each makes a part,
 	// which the server has to merge with others. Default: 100 ms.
@@ -81,10 +78,12 @@ func OpenClickHouse(o ClickHouseOptions) (*ClickHouse, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	config, err := o.tlsConfig()
-	if err != nil {
-		return nil, err
+	config := o.TLS
+	if config != nil {
+		config = config.Clone()
+		config.ServerName = o.Host // the dialer is ours, so is this
 	}
+	var err error
 	c := &ClickHouse{
 		options: o, address: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)), tables: tablesIn(o.Database), metrics: newClickHouseMetrics(),
 		preparing: make(chan struct{}, 1), queue: make(chan *appending), stopped: make(chan struct{}),
@@ -104,7 +103,7 @@ func OpenClickHouse(o ClickHouseOptions) (*ClickHouse, error) {
 func (o ClickHouseOptions) withDefaults() ClickHouseOptions {
 	if o.Port == 0 {
 		o.Port = 9000
-		if o.TLS {
+		if o.TLS != nil {
 			o.Port = 9440
 		}
 	}
@@ -134,25 +133,6 @@ func (o ClickHouseOptions) Check() error {
 		return fmt.Errorf("CLICKHOUSE_DATABASE=%s: use letters, digits and underscores", o.Database)
 	}
 	return nil
-}
-
-func (o ClickHouseOptions) tlsConfig() (*tls.Config, error) {
-	if !o.TLS {
-		return nil, nil
-	}
-	config := &tls.Config{ServerName: o.Host, MinVersion: tls.VersionTLS12}
-	if o.CAFile == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("CLICKHOUSE_SSL_CA: %w", err)
-	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CLICKHOUSE_SSL_CA=%s: it has no certificate in PEM", o.CAFile)
-	}
-	return config, nil
 }
 
 // connect makes a pool of connections. They name no database: that one may be

@@ -14,8 +14,14 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// ErrAway says that ClickHouse can't be reached, or does not answer.
-var ErrAway = errors.New("ClickHouse is away")
+// Errors that say which setting may be wrong. They are the first words of those
+// that people read.
+var (
+	ErrAway        = errors.New("ClickHouse is away") // it can't be reached, or does not answer
+	ErrCredentials = errors.New("ClickHouse refuses the user or the password")
+	ErrRights      = errors.New("ClickHouse lets the user do too little")
+	ErrTrust       = errors.New("the certificate of ClickHouse is not trusted")
+)
 
 // Codes of the server's exceptions, see ClickHouse's ErrorCodes.cpp.
 const (
@@ -62,13 +68,13 @@ func (c *ClickHouse) explain(err error) error {
 	switch code(err) {
 	case 0:
 	case codeUnknownUser, codeWrongPassword, codeRequiredPassword, codeAuthenticationFailed:
-		return fmt.Errorf("ClickHouse at %s does not take the user %s with this password: check both", c.address, o.Username)
+		return fmt.Errorf("%w: %s does not take the user %s with this password: check both", ErrCredentials, c.address, o.Username)
 	case codeAddressNotAllowed:
-		return fmt.Errorf("ClickHouse at %s takes the user %s from other addresses only: allow this machine's in the user's networks", c.address, o.Username)
+		return fmt.Errorf("%w: %s takes the user %s from other addresses only: allow this machine's in the user's networks", ErrRights, c.address, o.Username)
 	case codeUnknownDatabase:
-		return fmt.Errorf("ClickHouse at %s has no database %s: create it", c.address, o.Database)
+		return fmt.Errorf("%w: %s has no database %s: create it", ErrRights, c.address, o.Database)
 	case codeReadOnly, codeDatabaseDenied, codeAccessDenied:
-		return fmt.Errorf("the user %s may not write to the database %s of ClickHouse at %s, or not create what is missing there: grant it that. It says: %s", o.Username, o.Database, c.address, oneLine(err))
+		return fmt.Errorf("%w: the user %s may not write to the database %s at %s, or not create what is missing there: grant it that. It says: %s", ErrRights, o.Username, o.Database, c.address, oneLine(err))
 	default:
 		return fmt.Errorf("ClickHouse at %s: %s", c.address, oneLine(err))
 	}
@@ -78,7 +84,7 @@ func (c *ClickHouse) explain(err error) error {
 	case err == nil || errors.Is(err, context.Canceled) || errors.Is(err, ErrAway) || errors.Is(err, errClosed):
 		return err
 	case isHopeless(err):
-		return fmt.Errorf("the certificate of ClickHouse at %s is not trusted: %w", c.address, err)
+		return fmt.Errorf("%w: %s: %w", ErrTrust, c.address, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, clickhouse.ErrAcquireConnTimeout), errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("%w: %s does not answer in time", ErrAway, c.address)
 	case errors.As(err, &record):
