@@ -126,11 +126,14 @@ func startEdge(s *Settings, data string) (*edge, error) {
 // checkBucket says what is wrong with a bucket at a service. It stops nothing:
 // what the edge has on its disk is served, whatever happened to the key.
 func (e *edge) checkBucket(ctx context.Context, s *Settings) {
+	log := s.newLogger()
+	if warning := s.plaintextBucket(); warning != "" {
+		log.Warn(warning)
+	}
 	at := s.bucket("")
 	if at.Directory != "" {
 		return
 	}
-	log := s.newLogger()
 	store, err := at.Open(ctx, 0)
 	if err == nil {
 		defer store.Close()

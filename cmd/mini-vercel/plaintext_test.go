@@ -31,6 +31,14 @@ func TestPasswordsInTheClear(t *testing.T) {
 		{[]string{"KAFKA_BROKERS=k:9092", "KAFKA_USERNAME=u", "KAFKA_PASSWORD=p", "KAFKA_SASL_MECHANISM=scram-sha-512"}, nil},
 		{[]string{"KAFKA_BROKERS=k:9092", "KAFKA_USERNAME=u", "KAFKA_PASSWORD=p", "KAFKA_SSL=true"}, nil},
 		{[]string{"KAFKA_BROKERS=k:9092"}, nil},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=http://s3.internal:7070"}, []string{"R2_ENDPOINT"}},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=http://10.0.0.7"}, []string{"R2_ENDPOINT"}},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=https://s3.internal"}, nil},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=http://127.0.0.1:7070"}, nil},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=http://localhost:7070"}, nil},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=http://[::1]:7070"}, nil},
+		{[]string{"R2_BUCKET_NAME=sites", "R2_ACCOUNT_ID=abc"}, nil},
+		{[]string{"CERTS_BUCKET_NAME=certs", "EDGE_SECRET=" + testSecret, "R2_ENDPOINT=http://s3.internal"}, []string{"R2_ENDPOINT"}},
 	} {
 		s, err := Load(row.env)
 		if err != nil {
