@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/spf13/cobra"
 
 	"github.com/mini-vercel/mini-vercel/builder/sandbox"
 	"github.com/mini-vercel/mini-vercel/controlplane"
@@ -22,72 +21,6 @@ import (
 	"github.com/mini-vercel/mini-vercel/internal/supabase"
 	"github.com/mini-vercel/mini-vercel/web"
 )
-
-// newControlPlaneCommand runs the control plane without an edge.
-func newControlPlaneCommand() *cobra.Command {
-	f := &serverFlags{}
-	c := &cobra.Command{
-		Use:   "controlplane",
-		Short: "Run the control plane: API, dashboard, builds",
-		Long: `Runs the API, the dashboard and a local build runner on the data directory, or
-builds in tasks of Amazon ECS where ECS_CLUSTER_NAME is set. It refuses to start
-where builds can't be isolated, unless BUILD_SANDBOX=none.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.settings(cmd)
-			if err != nil {
-				return err
-			}
-			isolation := probe(cmd.Context(), s)
-			if err := isolation.Err(); err != nil {
-				return err
-			}
-			if err := mustIsolate(s, isolation); err != nil {
-				return err
-			}
-			dir, err := openDataDir(s.DataDir)
-			if err != nil {
-				return err
-			}
-			defer dir.Close()
-			p, err := openControlPlane(cmd.Context(), s, dir, isolation)
-			if err != nil {
-				return err
-			}
-			if err := p.start(cmd.Context(), s.sitePort(s.EdgePort, s.EdgeHTTPSPort)); err != nil {
-				return errors.Join(err, p.stop())
-			}
-			metrics, err := serveMetrics(s, p.collectors(), p.log)
-			if err != nil {
-				return errors.Join(err, p.stop())
-			}
-			if metrics != nil {
-				defer metrics.server.Close()
-			}
-			p.announce(cmd.OutOrStdout(), "", "")
-			return errors.Join(wait(cmd.Context(), p.server.failed), p.stop())
-		},
-	}
-	f.register(c)
-	return c
-}
-
-// mustIsolate refuses a machine on which builds could read what the platform
-// can, unless that is what was asked for.
-func mustIsolate(s *Settings, isolation sandbox.Isolation) error {
-	if isolation.Isolated() || s.BuildSandbox == "none" {
-		return nil
-	}
-	return fmt.Errorf("%s Install bubblewrap, start this as root, or set BUILD_SANDBOX=none to build without isolation", first(isolation.Warnings))
-}
-
-// collectors are the metrics of the API and of the work behind it.
-func (p *controlPlane) collectors() []prometheus.Collector {
-	all := slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors, p.builders.collectors)
-	if p.supabase != nil {
-		all = append(all, p.supabase.Collectors()...)
-	}
-	return all
-}
 
 // controlPlane is the control plane with its embedded parts.
 type controlPlane struct {
@@ -250,6 +183,15 @@ func (p *controlPlane) start(ctx context.Context, sitePort int) error {
 	return nil
 }
 
+// collectors are the metrics of the API and of the work behind it.
+func (p *controlPlane) collectors() []prometheus.Collector {
+	all := slices.Concat(p.metrics.Collectors(), p.service.Collectors(), p.store.Collectors(), p.logs.collectors, p.builders.collectors)
+	if p.supabase != nil {
+		all = append(all, p.supabase.Collectors()...)
+	}
+	return all
+}
+
 // hosts are names, besides its public one, that requests may name this control
 // plane by.
 func (p *controlPlane) hosts() []string {
@@ -357,51 +299,4 @@ func kept(n int) int {
 		return -1
 	}
 	return n
-}
-
-// sitePort is the port in the addresses of sites, for an edge on two ports.
-func (s *Settings) sitePort(http, https int) int {
-	switch {
-	case s.SitePort != 0:
-		return s.SitePort
-	case s.SiteScheme == "https" && s.EdgeTLS != "off":
-		return https
-	}
-	return http
-}
-
-// siteURL is the address of a project's production host.
-func siteURL(s *Settings, subDomain string, port int) string {
-	host := subDomain + "." + s.BaseDomain
-	if (s.SiteScheme == "http" && port == 80) || (s.SiteScheme == "https" && port == 443) {
-		return s.SiteScheme + "://" + host
-	}
-	return fmt.Sprintf("%s://%s:%d", s.SiteScheme, host, port)
-}
-
-// wait returns when the process is told to stop, or a server fails.
-func wait(ctx context.Context, failed ...<-chan error) error {
-	cases := make(chan error, len(failed))
-	for _, f := range failed {
-		go func() {
-			select {
-			case err := <-f:
-				cases <- err
-			case <-ctx.Done():
-			}
-		}()
-	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-cases:
-		return err
-	}
-}
-
-func first(s []string) string {
-	if len(s) == 0 {
-		return ""
-	}
-	return s[0]
 }

@@ -1,16 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
-	"reflect"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,31 +15,31 @@ import (
 // default, and what it does. Flags of a command win over variables.
 type Settings struct {
 	DataDir       string `env:"DATA_DIR" default:"./data" help:"Where the embedded parts keep everything: database, logs, bucket, keys."`
-	Listen        string `env:"LISTEN" default:"127.0.0.1" help:"Address that the control plane and the edge listen on."`
+	Listen        string `env:"LISTEN" address:"true" default:"127.0.0.1" help:"Address that the control plane and the edge listen on."`
 	Port          int    `env:"PORT" default:"9000" help:"Port of the control plane: API and dashboard. 0 takes a free one."`
 	EdgePort      int    `env:"EDGE_PORT" default:"8001" help:"Port of the edge. 0 takes a free one."`
-	BaseDomain    string `env:"BASE_DOMAIN" default:"localhost" help:"Domain below which every project gets its host. For tenants alone: use a domain of its own."`
-	PublicURL     string `env:"PUBLIC_URL" help:"Address of the dashboard and the API as browsers see it. Default: http://localhost:PORT."`
+	BaseDomain    string `env:"BASE_DOMAIN" address:"true" default:"localhost" help:"Domain below which every project gets its host. For tenants alone: use a domain of its own."`
+	PublicURL     string `env:"PUBLIC_URL" address:"true" help:"Address of the dashboard and the API as browsers see it. Default: http://localhost:PORT."`
 	SitePort      int    `env:"SITE_PORT" help:"Port in the addresses of sites, where it is not the edge's (behind a proxy)."`
 	SiteScheme    string `env:"SITE_SCHEME" help:"Scheme in the addresses of sites: http or https. Default: https where EDGE_TLS=acme, else http."`
-	MetricsAddr   string `env:"METRICS_ADDR" default:"127.0.0.1:9464" help:"Address of the Prometheus metrics; off turns them off."`
+	MetricsAddr   string `env:"METRICS_ADDR" address:"true" default:"127.0.0.1:9464" help:"Address of the Prometheus metrics; off turns them off."`
 	LogFormat     string `env:"LOG_FORMAT" default:"text" help:"Form of the log: text or json."`
 	LogLevel      string `env:"LOG_LEVEL" default:"info" help:"Least level that is logged: debug, info, warn or error."`
 	MasterKey     string `env:"MASTER_KEY" secret:"true" help:"32 bytes in base64 that encrypt secrets at rest. Default: made on first start and kept in DATA_DIR/master.key."`
 	Signup        string `env:"SIGNUP" default:"invite" help:"Who may make an account after the first: invite or open."`
-	TrustedProxy  string `env:"TRUSTED_PROXIES" help:"Networks, with commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	TrustedProxy  string `env:"TRUSTED_PROXIES" address:"true" help:"Networks, with commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	AllowLocalGit bool   `env:"ALLOW_LOCAL_GIT" help:"Allow git repositories by file: and on loopback. up sets it."`
 
 	R2BucketName      string `env:"R2_BUCKET_NAME" help:"Bucket at R2 or any other S3 service, instead of the directory DATA_DIR/bucket."`
 	R2AccountID       string `env:"R2_ACCOUNT_ID" help:"Cloudflare account that has the bucket."`
-	R2Endpoint        string `env:"R2_ENDPOINT" help:"Address of another S3 service, such as https://s3.example.com. Without it and R2_ACCOUNT_ID: AWS, in AWS_REGION."`
+	R2Endpoint        string `env:"R2_ENDPOINT" address:"true" help:"Address of another S3 service, such as https://s3.example.com. Without it and R2_ACCOUNT_ID: AWS, in AWS_REGION."`
 	R2AccessKeyID     string `env:"R2_ACCESS_KEY_ID" secret:"true" help:"Id of the bucket's access key; an edge's may be read-only. Default: what the AWS SDK finds."`
 	R2SecretAccessKey string `env:"R2_SECRET_ACCESS_KEY" secret:"true" help:"Secret of that key."`
 	R2Uploads         string `env:"R2_UPLOADS" default:"direct" help:"How files are uploaded: direct, to the bucket itself where it checks what it gets, or relayed, through the control plane, for a bucket that only servers reach."`
 
-	DNSResolver          string `env:"DNS_RESOLVER" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
-	EdgeCNAME            string `env:"EDGE_CNAME" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
-	EdgeAddresses        string `env:"EDGE_ADDRESSES" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
+	DNSResolver          string `env:"DNS_RESOLVER" address:"true" help:"DNS resolver, as address:port, that is asked about custom domains. Default: the system's."`
+	EdgeCNAME            string `env:"EDGE_CNAME" address:"true" help:"Name of the edges that custom domains are aliases (CNAME) of. Default: the project's host below BASE_DOMAIN."`
+	EdgeAddresses        string `env:"EDGE_ADDRESSES" address:"true" help:"IP addresses of the edges, with commas, for custom domains without www. Default: those are made aliases too."`
 	MaxDomains           int    `env:"MAX_DOMAINS" default:"50" help:"Custom domains of one project."`
 	CertsBucketName      string `env:"CERTS_BUCKET_NAME" help:"Bucket of its own in which all edges keep certificates together, at the service of R2_ACCOUNT_ID or R2_ENDPOINT. Default: each edge keeps its own in DATA_DIR."`
 	CertsAccessKeyID     string `env:"CERTS_ACCESS_KEY_ID" secret:"true" help:"Id of the key that reads and writes it. Default: R2_ACCESS_KEY_ID."`
@@ -95,10 +88,10 @@ type Settings struct {
 	EdgeHTTPSPort int           `env:"EDGE_HTTPS_PORT" default:"8443" help:"Port of the edge for HTTPS, TCP and UDP. 0 takes a free one."`
 	EdgeHSTS      time.Duration `env:"EDGE_HSTS" default:"0s" help:"How long browsers are told to use nothing but HTTPS for a host. 0: they are not told."`
 	ACMEEmail     string        `env:"ACME_EMAIL" help:"Address that the CA may write to."`
-	ACMECA        string        `env:"ACME_CA" help:"Directory of the CA. Default: Let's Encrypt's."`
+	ACMECA        string        `env:"ACME_CA" address:"true" help:"Directory of the CA. Default: Let's Encrypt's."`
 	ACMECARoot    string        `env:"ACME_CA_ROOT" help:"File in PEM with the roots that the CA's own address is trusted by. Default: the system's."`
 
-	EdgeURL    string `env:"EDGE_URL" help:"Address of an edge that explain asks what it has cached, such as http://10.0.0.7. Default: up's own edge; with controlplane none."`
+	EdgeURL    string `env:"EDGE_URL" address:"true" help:"Address of an edge that explain asks what it has cached, such as http://10.0.0.7. Default: up's own edge; with controlplane none."`
 	EdgeMemory int    `env:"EDGE_CACHE_MEMORY_MIB" default:"256" help:"Memory of the edge's cache of file contents, in MiB."`
 	EdgeDisk   int    `env:"EDGE_CACHE_DISK_MIB" default:"1024" help:"Disk space of the edge's cache of file contents, in MiB, in DATA_DIR/edge/chunks. 0: none is used."`
 	EdgeRoutes int    `env:"EDGE_CACHE_ROUTES" default:"100000" help:"Hosts whose routes the edge keeps in memory."`
@@ -176,179 +169,6 @@ func (s *Settings) complete() {
 	}
 }
 
-// Check says which setting is wrong or contradicts another.
-func (s *Settings) Check() error {
-	for field, setting := range s.fields() {
-		if n := field.Kind(); (n == reflect.Int || n == reflect.Int64) && field.Int() < 0 {
-			return fmt.Errorf("%s=%v: must not be negative", setting.Name, field.Interface())
-		}
-	}
-	for _, one := range []struct {
-		name, value string
-		allowed     []string
-	}{
-		{"LOG_FORMAT", s.LogFormat, []string{"text", "json"}},
-		{"LOG_LEVEL", s.LogLevel, []string{"debug", "info", "warn", "error"}},
-		{"SIGNUP", s.Signup, []string{"invite", "open"}},
-		{"BUILD_SANDBOX", s.BuildSandbox, []string{"auto", "strict", "none"}},
-		{"EDGE_ACCESS_LOG", s.EdgeAccessLog, []string{"off", "stdout", "stderr", "file"}},
-		{"SITE_SCHEME", s.SiteScheme, []string{"http", "https"}},
-		{"R2_UPLOADS", s.R2Uploads, []string{"direct", "relayed"}},
-		{"EDGE_TLS", s.EdgeTLS, []string{"off", "internal", "acme"}},
-	} {
-		if !slices.Contains(one.allowed, one.value) {
-			return fmt.Errorf("%s=%s: use %s", one.name, one.value, strings.Join(one.allowed, " or "))
-		}
-	}
-	for name, value := range map[string]int{"BUILD_COUNT": s.BuildCount, "BUILD_COUNT_PER_PROJECT": s.BuildPerProject, "BUILD_MEMORY_MIB": s.BuildMemory, "MAX_FILES": s.MaxFiles, "MAX_DOMAINS": s.MaxDomains,
-		"RATE_GENERAL": s.RateGeneral, "RATE_SIGN_IN": s.RateSignIn, "RATE_DEPLOY": s.RateDeploy, "RATE_LOGS": s.RateLogs, "RATE_SENSITIVE": s.RateSensitive,
-		"RATE_DETECT": s.RateDetect, "RATE_ATTEMPT": s.RateAttempt, "RATE_CLAIM": s.RateClaim, "MAX_STREAMS": s.MaxStreams} {
-		if value == 0 {
-			return fmt.Errorf("%s=0: use at least 1", name)
-		}
-	}
-	if s.LogRetentionDays > 36500 {
-		return fmt.Errorf("LOG_RETENTION_DAYS=%d: use at most 36500, or 0 for ever", s.LogRetentionDays)
-	}
-	if s.MaxFile >= 4096 {
-		return fmt.Errorf("MAX_FILE_MIB=%d: a file has less than 4096 MiB", s.MaxFile)
-	}
-	for name, port := range map[string]int{"PORT": s.Port, "EDGE_PORT": s.EdgePort, "EDGE_HTTPS_PORT": s.EdgeHTTPSPort, "SITE_PORT": s.SitePort} {
-		if port > 65535 {
-			return fmt.Errorf("%s=%d: a port is at most 65535", name, port)
-		}
-	}
-	if s.Port != 0 && s.Port == s.EdgePort {
-		return fmt.Errorf("PORT and EDGE_PORT are both %d: the control plane and the edge need a port each", s.Port)
-	}
-	if net.ParseIP(s.Listen) == nil && s.Listen != "localhost" {
-		return fmt.Errorf("LISTEN=%s: use an IP address, such as 127.0.0.1 or 0.0.0.0", s.Listen)
-	}
-	if host, err := site.NormalHost(s.BaseDomain); err != nil || host != s.BaseDomain {
-		return fmt.Errorf("BASE_DOMAIN=%s: use a domain name in lower case, without scheme and port", s.BaseDomain)
-	}
-	if s.MetricsAddr != "off" {
-		if _, _, err := net.SplitHostPort(s.MetricsAddr); err != nil {
-			return fmt.Errorf("METRICS_ADDR=%s: use address:port, or off", s.MetricsAddr)
-		}
-	}
-	if _, err := s.proxies(); err != nil {
-		return err
-	}
-	if err := s.checkPostgres(); err != nil {
-		return err
-	}
-	if err := s.checkBucket(); err != nil {
-		return err
-	}
-	if err := s.checkHTTPS(); err != nil {
-		return err
-	}
-	if err := s.checkDomains(); err != nil {
-		return err
-	}
-	if err := s.checkCertificates(); err != nil {
-		return err
-	}
-	if _, err := s.edgeURL(); err != nil {
-		return err
-	}
-	if err := s.checkECS(); err != nil {
-		return err
-	}
-	if err := s.checkKafka(); err != nil {
-		return err
-	}
-	if err := s.checkClickHouse(); err != nil {
-		return err
-	}
-	if err := s.checkSupabase(); err != nil {
-		return err
-	}
-	return s.checkPublicURL()
-}
-
-// checkDomains checks what custom domains are compared with.
-func (s *Settings) checkDomains() error {
-	if s.DNSResolver != "" {
-		if _, err := netip.ParseAddrPort(s.DNSResolver); err != nil {
-			return fmt.Errorf("DNS_RESOLVER=%s: use address:port, such as 127.0.0.1:53 or [::1]:53", s.DNSResolver)
-		}
-	}
-	if s.EdgeCNAME != "" {
-		if host, err := site.NormalHost(s.EdgeCNAME); err != nil || host != s.EdgeCNAME {
-			return fmt.Errorf("EDGE_CNAME=%s: use a domain name in lower case", s.EdgeCNAME)
-		}
-	}
-	_, err := s.edgeAddresses()
-	return err
-}
-
-// edgeAddresses parses EDGE_ADDRESSES.
-func (s *Settings) edgeAddresses() ([]netip.Addr, error) {
-	var out []netip.Addr
-	for part := range strings.SplitSeq(s.EdgeAddresses, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		addr, err := netip.ParseAddr(part)
-		if err != nil {
-			return nil, fmt.Errorf("EDGE_ADDRESSES=%s: %q is not an IP address", s.EdgeAddresses, part)
-		}
-		out = append(out, addr.Unmap())
-	}
-	return out, nil
-}
-
-// checkPublicURL refuses a dashboard below the domain of the tenants: they
-// could set cookies for it.
-func (s *Settings) checkPublicURL() error {
-	if s.PublicURL == "" {
-		return nil
-	}
-	u, err := url.Parse(s.PublicURL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-		return fmt.Errorf("PUBLIC_URL=%s: use an address such as https://deploy.example.com", s.PublicURL)
-	}
-	host := u.Hostname()
-	if s.BaseDomain != "localhost" && (host == s.BaseDomain || strings.HasSuffix(host, "."+s.BaseDomain)) {
-		return fmt.Errorf("PUBLIC_URL=%s is at or below BASE_DOMAIN=%s, where every tenant can set cookies for it: use another domain", s.PublicURL, s.BaseDomain)
-	}
-	return nil
-}
-
-// edgeURL parses EDGE_URL; nil: it is not set.
-func (s *Settings) edgeURL() (*url.URL, error) {
-	if s.EdgeURL == "" {
-		return nil, nil
-	}
-	u, err := url.Parse(s.EdgeURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, fmt.Errorf("EDGE_URL=%s: use the address of an edge, such as http://10.0.0.7", s.EdgeURL)
-	}
-	return u, nil
-}
-
-// proxies parses TRUSTED_PROXIES.
-func (s *Settings) proxies() ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for part := range strings.SplitSeq(s.TrustedProxy, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		prefix, err := netip.ParsePrefix(part)
-		if err != nil {
-			addr, err := netip.ParseAddr(part)
-			if err != nil {
-				return nil, fmt.Errorf("TRUSTED_PROXIES=%s: %q is neither an address nor a network such as 10.0.0.0/8", s.TrustedProxy, part)
-			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		out = append(out, prefix)
-	}
-	return out, nil
-}
-
 // limits are the bounds of one build.
 func (s *Settings) limits() site.Limits {
 	const kib, mib = 1 << 10, 1 << 20
@@ -367,87 +187,6 @@ func (s *Settings) limits() site.Limits {
 		DeploymentBytes: int64(s.MaxDeployment) * mib,
 		ArchiveBytes:    int64(s.MaxArchive) * mib,
 	}
-}
-
-// Setting is the reference of one variable.
-type Setting struct {
-	Name, Default, Help string
-	Secret              bool
-	Heading             string // of the block that begins with it
-}
-
-// show returns the value as people may see it.
-func (s Setting) show(value string) string {
-	if s.Secret && value != "" {
-		return "(secret)"
-	}
-	return value
-}
-
-// fields yields every field of the settings with its reference, those of
-// embedded structs in their place.
-func (s *Settings) fields() func(yield func(reflect.Value, Setting) bool) {
-	return func(yield func(reflect.Value, Setting) bool) { eachField(reflect.ValueOf(s).Elem(), "", yield) }
-}
-
-func eachField(v reflect.Value, heading string, yield func(reflect.Value, Setting) bool) (more bool) {
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		tag := field.Tag
-		if field.Anonymous {
-			if !eachField(v.Field(i), tag.Get("heading"), yield) {
-				return false
-			}
-			continue
-		}
-		setting := Setting{Name: tag.Get("env"), Default: tag.Get("default"), Help: tag.Get("help"), Secret: tag.Get("secret") == "true", Heading: heading}
-		if !yield(v.Field(i), setting) {
-			return false
-		}
-		heading = ""
-	}
-	return true
-}
-
-func assign(field reflect.Value, text string) error {
-	switch field.Interface().(type) {
-	case time.Duration:
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return errors.New("use a duration such as 90s, 15m or 1h")
-		}
-		field.SetInt(int64(d))
-	case int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return errors.New("use a whole number")
-		}
-		field.SetInt(int64(n))
-	case bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return errors.New("use 1 or 0")
-		}
-		field.SetBool(b)
-	default:
-		field.SetString(text)
-	}
-	return nil
-}
-
-// misspelt returns the setting that name was probably meant to be: a name that
-// is nearly one of ours is more likely a mistake than somebody else's.
-func misspelt(name string, known []string) string {
-	if len(name) < 8 || slices.Contains(known, name) {
-		return ""
-	}
-	squeeze := func(s string) string { return strings.NewReplacer("_", "", "-", "").Replace(strings.ToUpper(s)) }
-	for _, k := range known {
-		if squeeze(k) == squeeze(name) {
-			return k
-		}
-	}
-	return ""
 }
 
 // environ is the process's environment; a variable for tests.

@@ -26,7 +26,7 @@ type ECSSettings struct {
 	ECSSecurityGroups string `env:"ECS_SECURITY_GROUPS" help:"Their security groups, with commas. They decide what builds can reach."`
 	ECSAssignPublicIP string `env:"ECS_ASSIGN_PUBLIC_IP" default:"DISABLED" help:"Whether a task gets a public address: ENABLED, as public subnets need, or DISABLED, behind a NAT gateway."`
 	ECSCount          int    `env:"ECS_COUNT" default:"10" help:"Builds at once, of all control planes together. BUILD_COUNT, where it is set, and less, counts too."`
-	BuilderURL        string `env:"BUILDER_URL" help:"Address of the control plane as tasks reach it. Default: PUBLIC_URL."`
+	BuilderURL        string `env:"BUILDER_URL" address:"true" help:"Address of the control plane as tasks reach it. Default: PUBLIC_URL."`
 }
 
 const (

@@ -17,7 +17,7 @@ import (
 
 // SupabaseSettings say where people sign in, if not here.
 type SupabaseSettings struct {
-	SupabaseURL       string `env:"SUPABASE_URL" help:"Address of the Supabase project by which people sign in, such as https://abc.supabase.co, instead of by accounts with passwords here."`
+	SupabaseURL       string `env:"SUPABASE_URL" address:"true" help:"Address of the Supabase project by which people sign in, such as https://abc.supabase.co, instead of by accounts with passwords here."`
 	SupabaseAnonKey   string `env:"SUPABASE_ANON_KEY" help:"Its anonymous or publishable key, which the dashboard sends from browsers."`
 	SupabaseJWTSecret string `env:"SUPABASE_JWT_SECRET" secret:"true" help:"Its legacy JWT secret, for projects that sign tokens by HS256. Default: those are refused; tokens are verified with the keys that the project publishes."`
 }

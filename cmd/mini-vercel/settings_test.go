@@ -139,6 +139,33 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 }
 
+// TestNoErrorShowsAPassword gives every address a user and a password.
+func TestNoErrorShowsAPassword(t *testing.T) {
+	addresses := 0
+	for _, setting := range (&Settings{}).fields() {
+		for _, value := range []string{"https://someone:hush@host.example.com", "someone:hush@host:9092", "postgres://someone:hush@host:x/y", "https://someone:hu%sh@host"} {
+			_, err := Load([]string{setting.Name + "=" + value})
+			if err != nil && (setting.Address || setting.Secret) && strings.Contains(err.Error(), "hu") && strings.Contains(err.Error(), "someone") {
+				t.Errorf("%v", err)
+			}
+			if setting.Address && (err == nil || !strings.HasPrefix(err.Error(), setting.Name+" has an @")) {
+				t.Errorf("%s=%s: %v", setting.Name, value, err)
+			}
+		}
+		if setting.Address {
+			addresses++
+		} else if name := setting.Name; !setting.Secret && (strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_HOST") || strings.HasSuffix(name, "_ENDPOINT") || strings.HasSuffix(name, "_BROKERS")) {
+			t.Errorf("%s is an address, and its tag does not say so", name)
+		}
+	}
+	if addresses < 8 {
+		t.Errorf("%d addresses", addresses)
+	}
+	if _, err := Load([]string{"KAFKA_BROKERS=k1:9092,hush"}); err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "number 2") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTheREADMEListsEverySetting(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
