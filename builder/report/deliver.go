@@ -78,8 +78,11 @@ func (r *Reporter) heartbeats(ctx context.Context) {
 	}
 }
 
-// deliver sends batches until the attempt is over or the reporter is closed.
+// deliver sends batches until the attempt is over or the reporter is closed. One
+// that is not taken is sent again, however long that takes, with what has come
+// meanwhile: states behind lines that can't be kept are told all the same.
 func (r *Reporter) deliver(ctx context.Context) {
+	wait := r.o.Timing.Least
 	for {
 		lines, taken, err := r.spool.peek(batchBytes)
 		if err == nil && len(lines) == 0 {
@@ -91,7 +94,15 @@ func (r *Reporter) deliver(ctx context.Context) {
 			}
 		}
 		if err == nil {
-			err = r.send(ctx, batch(lines))
+			var again bool
+			if again, err = r.send(ctx, batch(lines)); again {
+				if sleep(ctx, wait/2+rand.N(wait)) != nil {
+					return
+				}
+				wait = min(2*wait, r.o.Timing.Most)
+				continue
+			}
+			wait = r.o.Timing.Least
 			if err == nil {
 				err = r.spool.drop(taken)
 			}
@@ -120,31 +131,32 @@ func (r *Reporter) deliver(ctx context.Context) {
 	}
 }
 
-// send delivers one batch, however long that takes.
-func (r *Reporter) send(ctx context.Context, batch []byte) error {
-	wait := r.o.Timing.Least
-	for {
-		try, cancel := context.WithTimeout(ctx, r.o.Timing.Send)
-		canceled, err := r.o.Send(try, batch)
-		cancel()
-		var refused *RefusedError
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && canceled:
-			return ErrOver
-		case err == nil, errors.Is(err, ErrOver), errors.As(err, &refused):
-			return err
-		}
-		slog.Debug("the control plane took no events", "error", err)
-		timer := time.NewTimer(wait/2 + rand.N(wait))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
-		}
-		wait = min(2*wait, r.o.Timing.Most)
+// send tries once to deliver a batch. Again is whether another try may do.
+func (r *Reporter) send(ctx context.Context, batch []byte) (again bool, err error) {
+	try, cancel := context.WithTimeout(ctx, r.o.Timing.Send)
+	defer cancel()
+	canceled, err := r.o.Send(try, batch)
+	var refused *RefusedError
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case err == nil && canceled:
+		return false, ErrOver
+	case err == nil, errors.Is(err, ErrOver), errors.As(err, &refused):
+		return false, err
+	}
+	slog.Debug("the control plane took no events", "error", err)
+	return true, err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

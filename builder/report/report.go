@@ -21,7 +21,7 @@ type Options struct {
 	// Send delivers a batch, a JSON array of events, in one try, and reports
 	// whether the attempt is canceled. An error that is [ErrOver] is final, one
 	// that is a [RefusedError] is the end of the batch; after any other the
-	// batch is sent again.
+	// batch is sent again, with what has come since.
 	Send func(ctx context.Context, batch []byte) (canceled bool, err error)
 
 	Job       *site.Job

@@ -21,12 +21,16 @@ type plane struct {
 	fails  int // of the next calls
 	answer func() (bool, error)
 	calls  int
+	watch  func(batch []byte) // nil: nobody does
 }
 
 func (p *plane) send(_ context.Context, batch []byte) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
+	if p.watch != nil {
+		p.watch(batch)
+	}
 	if p.fails > 0 || p.away {
 		p.fails--
 		return false, errors.New("connection refused")
@@ -129,6 +133,43 @@ func TestNothingIsLostWhileTheControlPlaneIsAway(t *testing.T) {
 	}
 	if info, err := r.spool.file.Stat(); err != nil || info.Size() != 0 {
 		t.Errorf("the spool still takes %v bytes, %v", info.Size(), err)
+	}
+}
+
+// TestStatesAreToldWhileLinesCantBeKept has a control plane that acts on what it
+// sees, and takes nothing for the log.
+func TestStatesAreToldWhileLinesCantBeKept(t *testing.T) {
+	p := &plane{}
+	seen := map[site.Phase]bool{}
+	p.watch = func(batch []byte) {
+		events, err := site.DecodeEvents(batch)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, e := range events {
+			if e.Type == site.EventPhase {
+				seen[e.Phase] = true
+			}
+		}
+	}
+	p.set(func() { p.away = true })
+	r, _ := start(t, p, Timing{})
+	r.Line(line("a"))
+	for _, phase := range []site.Phase{site.PhaseClone, site.PhaseBuild} {
+		r.Phase(phase)
+		poll(t, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return seen[phase]
+		})
+		r.Line(line(string(phase)))
+	}
+	p.set(func() { p.away = false })
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.check(t); got != "log a|phase:clone|log:clone clone|phase:build|log:build build" {
+		t.Error(got)
 	}
 }
 
