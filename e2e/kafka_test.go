@@ -149,3 +149,30 @@ func TestABrokerIsKilledDuringABuild(t *testing.T) {
 		t.Errorf("logs: %d lines, code %d", strings.Count(stdout, "\ntick "), code)
 	}
 }
+
+// TestABrokerThatStartsLater has a control plane start during an outage of Kafka:
+// builds begin, and their logs come with the broker.
+func TestABrokerThatStartsLater(t *testing.T) {
+	c := kafkatest.Start(t, 1)
+	c.Brokers[0].Stop()
+	p := startOnKafka(t, c)
+	if text := p.out.String(); !strings.Contains(text, "KAFKA_BROKERS: no broker can be reached") {
+		t.Errorf("the start does not name the setting: %s", text)
+	}
+	_, url := repository(t, ticks(400, 20*time.Millisecond))
+	id := p.begin(url, "early")
+	p.eventually("the build runs", func() bool { return p.deployment(id).Phase == "build" })
+	if err := c.Brokers[0].Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("it is ready", func() bool { return p.deployment(id).Status == "READY" })
+	p.serves("early.localhost", "/", "built")
+	var stdout string
+	p.eventually("its log is whole", func() bool {
+		stdout, _, _ = p.run("logs", id)
+		return strings.Count(stdout, "\ntick ") >= 400
+	})
+	if n := strings.Count(stdout, "\ntick "); n != 400 {
+		t.Errorf("%d lines", n)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/blob/blobtest"
@@ -198,6 +199,8 @@ func TestCheckOfClickHouse(t *testing.T) {
 
 func TestCheckOfKafka(t *testing.T) {
 	cluster := kafkatest.Shared(t)
+	kafkaStart = time.Millisecond
+	t.Cleanup(func() { kafkaStart = 5 * time.Second })
 	env := []string{"KAFKA_BROKERS=" + strings.Join(cluster.SASL(), ","), "KAFKA_USERNAME=" + kafkatest.Username, "KAFKA_PASSWORD=" + kafkatest.Password, "KAFKA_TOPIC=check", "KAFKA_PARTITIONS=3"}
 	asked(t, "controlplane", "build events", env...).works(t, cluster.SASL()[0], "brokers: 1, partitions of check: 3")
 	asked(t, "controlplane", "build events", append(env, "KAFKA_PASSWORD=hush")...).fails(t, "KAFKA_PASSWORD")

@@ -64,23 +64,15 @@ func (s *ClickHouseSettings) openClickHouse(ctx context.Context) (*logs.ClickHou
 	if err != nil {
 		return nil, err // names the variable
 	}
-	if err := c.Check(ctx); err != nil {
-		return c, fmt.Errorf("%s: %w", clickHouseVariables(err), err)
+	err = c.Check(ctx)
+	var refused controlplane.SettingsError
+	switch {
+	case err == nil || errors.As(err, &refused): // names the variables
+		return c, err
+	case errors.Is(err, logs.ErrAway):
+		return c, fmt.Errorf("CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_SSL: %w", err)
 	}
-	return c, nil
-}
-
-// clickHouseVariables names the settings that an error of ClickHouse is about.
-func clickHouseVariables(err error) string {
-	for kind, variables := range map[error]string{
-		logs.ErrAway: "CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_SSL", logs.ErrCredentials: "CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD",
-		logs.ErrRights: "CLICKHOUSE_USERNAME, CLICKHOUSE_DATABASE", logs.ErrTrust: "CLICKHOUSE_SSL_CA",
-	} {
-		if errors.Is(err, kind) {
-			return variables
-		}
-	}
-	return "CLICKHOUSE_HOST"
+	return c, fmt.Errorf("CLICKHOUSE_HOST: %w", err)
 }
 
 // logStore is where logs are kept, and what is measured of it.

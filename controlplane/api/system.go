@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -35,6 +36,8 @@ type SystemPart struct {
 	Engine string `json:"engine,omitempty" doc:"What it is here, such as SQLite or PostgreSQL. GET /ready does not say."`
 	Status string `json:"status" enum:"ok,failed"`
 	Detail string `json:"detail,omitempty"`
+
+	word string // of what is wrong, for everybody
 }
 
 type healthBody struct {
@@ -81,7 +84,7 @@ func (a *API) ready(ctx context.Context, in *readyInput) (*bodyOutput[readyBody]
 	p := problem(http.StatusServiceUnavailable, "Something that the control plane depends on does not answer.")
 	for _, part := range parts {
 		if part.Status != "ok" {
-			p.Errors = append(p.Errors, controlplane.FieldError{Field: part.Name, Message: "does not answer"})
+			p.Errors = append(p.Errors, controlplane.FieldError{Field: part.Name, Message: part.word})
 		}
 	}
 	if len(p.Errors) > 0 {
@@ -171,7 +174,12 @@ func (a *API) parts(ctx context.Context, only ...string) []SystemPart {
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		part := SystemPart{Name: name, Status: "ok"}
 		if err := states[name]; err != nil {
-			part.Status, part.Detail = "failed", "It does not answer; the log of the control plane says why."
+			part.Status, part.Detail, part.word = "failed", "It does not answer; the log of the control plane says why.", "does not answer"
+			var refused controlplane.SettingsError
+			if errors.As(err, &refused) {
+				part.word = "refuses the control plane: a setting is wrong"
+				part.Detail = refused.Error() + ". The log of the control plane says more."
+			}
 			a.Log.WarnContext(ctx, "part does not answer", slog.String("part", name), slog.Any("error", err))
 		}
 		parts = append(parts, part)

@@ -12,15 +12,17 @@ import (
 	"syscall"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
 // Errors that say which setting may be wrong. They are the first words of those
 // that people read.
 var (
-	ErrAway        = errors.New("ClickHouse is away") // it can't be reached, or does not answer
-	ErrCredentials = errors.New("ClickHouse refuses the user or the password")
-	ErrRights      = errors.New("ClickHouse lets the user do too little")
-	ErrTrust       = errors.New("the certificate of ClickHouse is not trusted")
+	ErrAway        error = errors.New("ClickHouse is away") // it can't be reached, or does not answer
+	ErrCredentials error = controlplane.SettingsError("CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD: ClickHouse refuses the user or the password")
+	ErrRights      error = controlplane.SettingsError("CLICKHOUSE_USERNAME, CLICKHOUSE_DATABASE: ClickHouse lets the user do too little")
+	ErrTrust       error = controlplane.SettingsError("CLICKHOUSE_SSL_CA: the certificate of ClickHouse is not trusted")
 )
 
 // Codes of the server's exceptions, see ClickHouse's ErrorCodes.cpp.

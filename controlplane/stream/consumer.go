@@ -30,6 +30,9 @@ const (
 
 // Run implements [controlplane.Stream]: it takes part in the consumer group.
 func (k *Kafka) Run(ctx context.Context) {
+	if k.link.wait(ctx) != nil {
+		return
+	}
 	conns := &connections{}
 	dialer := k.options.dialer()
 	dialer.DialFunc = conns.dial

@@ -35,7 +35,8 @@ type Kafka struct {
 
 	transport  *kafka.Transport
 	client     *kafka.Client
-	partitions int
+	link       link
+	partitions int           // this and the next three: once the link is up
 	retention  time.Duration // of the topic; 0: not known
 	batchBytes int           // of one write, which the topic takes
 	writers    []*writer     // by partition
@@ -53,24 +54,19 @@ var _ controlplane.Stream = (*Kafka)(nil)
 
 var errClosed = errors.New("the stream is closed")
 
-// OpenKafka connects to a cluster, and makes the topics that it lacks. What can't
-// be connected to is an error of one line.
+// OpenKafka connects to a cluster, and makes the topics that it lacks. Where no
+// broker can be reached it does so later; what the brokers refuse is an error of
+// one line that names the settings.
 func OpenKafka(ctx context.Context, o KafkaOptions, logs controlplane.LogStore, log *slog.Logger) (*Kafka, error) {
 	o = o.withDefaults()
-	if err := o.dial(ctx); err != nil {
-		return nil, err
-	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	k := &Kafka{options: o, logs: logs, log: log, progress: newProgress(), ctx: own, cancel: cancel}
+	k := &Kafka{options: o, logs: logs, log: log, progress: newProgress(), link: link{up: make(chan struct{})}, ctx: own, cancel: cancel}
 	k.metrics = newMetrics(k)
 	k.transport = o.transport(own)
 	k.client = &kafka.Client{Addr: kafka.TCP(o.Brokers...), Transport: k.transport, Timeout: callTime}
-	if err := k.openTopics(ctx); err != nil {
+	if err := k.open(ctx); err != nil {
 		k.Close()
 		return nil, err
-	}
-	for p := range k.partitions {
-		k.writers = append(k.writers, &writer{kafka: k, partition: p})
 	}
 	return k, nil
 }
@@ -85,7 +81,11 @@ func (k *Kafka) Publish(ctx context.Context, log controlplane.LogRef, events []s
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
-	records, err := encode(log, events, k.batchBytes)
+	var records []record
+	err := k.link.wait(ctx)
+	if err == nil {
+		records, err = encode(log, events, k.batchBytes)
+	}
 	if err == nil {
 		err = k.writers[k.partition(log.Deployment)].write(ctx, records)
 	}
@@ -101,6 +101,9 @@ const storedSkew = 5 * time.Second
 
 // Stored implements [controlplane.Stream].
 func (k *Kafka) Stored(ctx context.Context, log controlplane.LogRef, before time.Time) (bool, error) {
+	if err := k.link.err(); err != nil {
+		return false, err
+	}
 	p := k.partition(log.Deployment)
 	behind, err := k.since(ctx, p, before.Add(storedSkew))
 	if err != nil || behind == 0 {
@@ -117,7 +120,13 @@ func (k *Kafka) Everywhere() bool { return true }
 func (k *Kafka) Parts(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	_, err := k.offsets(ctx, kafka.LastOffset, k.all()...)
+	err := k.link.err()
+	if err == nil {
+		_, err = k.offsets(ctx, kafka.LastOffset, k.all()...)
+	}
+	if errors.Is(err, kafka.SASLAuthenticationFailed) && !isSettings(err) {
+		err = fmt.Errorf("%w: %w", ErrCredentials, err)
+	}
 	return map[string]error{"kafka": err}
 }
 

@@ -31,6 +31,9 @@ type kafkaTail struct {
 // stands, as everything before is stored, or with the first message since the
 // deployment was made, whichever is later.
 func (k *Kafka) Tail(ctx context.Context, log controlplane.LogRef, whole bool) (controlplane.Tail, error) {
+	if err := k.link.err(); err != nil {
+		return nil, err
+	}
 	p := k.partition(log.Deployment)
 	from, err := k.since(ctx, p, log.Created.Add(-clockSkew))
 	if err != nil {

@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
 // KafkaOptions say which cluster a stream is in, and how it is spoken to.
@@ -28,8 +32,8 @@ type KafkaOptions struct {
 	// Partitions is how many the topic gets where it is made. Default: 12
 	Partitions int
 
-	// StartTime is how long brokers are tried at the start that can't be reached:
-	// they may be starting, too. Default: 15 s
+	// StartTime is how long a start does not believe what brokers refuse: those
+	// that are just starting refuse what they take later. Default: 5 s
 	StartTime time.Duration
 
 	// StoreEvery is how long events wait for others, so that the log store gets
@@ -48,7 +52,7 @@ func (o KafkaOptions) withDefaults() KafkaOptions {
 		o.Partitions = 12
 	}
 	if o.StartTime == 0 {
-		o.StartTime = 15 * time.Second
+		o.StartTime = 5 * time.Second
 	}
 	if o.StoreEvery == 0 {
 		o.StoreEvery = 500 * time.Millisecond
@@ -73,31 +77,34 @@ func (o KafkaOptions) dialer() *kafka.Dialer {
 
 // Errors that say which setting is wrong.
 var (
-	ErrUnreachable = errors.New("no broker can be reached")
-	ErrCredentials = errors.New("the brokers refuse the user name or the password")
-	ErrMechanism   = errors.New("the brokers do not offer this SASL mechanism")
-	ErrTLS         = errors.New("TLS does not come about")
-	ErrProtocol    = errors.New("a broker ended the connection: it may want TLS or a password, or have no use for what it is given")
-	ErrTopic       = errors.New("it can't be used or made")
+	ErrUnreachable error = errors.New("KAFKA_BROKERS: no broker can be reached")
+	ErrCredentials error = controlplane.SettingsError("KAFKA_USERNAME, KAFKA_PASSWORD: the brokers refuse the user name or the password")
+	ErrMechanism   error = controlplane.SettingsError("KAFKA_SASL_MECHANISM: the brokers do not offer this SASL mechanism")
+	ErrTLS         error = controlplane.SettingsError("KAFKA_SSL, KAFKA_SSL_CA: TLS does not come about")
+	ErrProtocol    error = controlplane.SettingsError("KAFKA_SSL, KAFKA_USERNAME, KAFKA_PASSWORD: a broker ended the connection: it may want TLS or a password, or have no use for what it is given")
+	ErrTopic       error = controlplane.SettingsError("KAFKA_TOPIC: a topic can't be used or made")
 )
 
-// dial finds out whether a broker answers, and if not, why.
+// dial finds out whether a broker answers, and if none does, why. It asks all at
+// once: one that hangs holds up nobody.
 func (o KafkaOptions) dial(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, o.StartTime)
+	ctx, cancel := context.WithCancel(ctx)
+	var dialing sync.WaitGroup
+	defer dialing.Wait()
 	defer cancel()
-	for {
-		err := o.dialAny(ctx)
-		if !errors.Is(err, ErrUnreachable) || sleep(wait, mostWait) != nil {
-			return err
-		}
+	type answer struct {
+		address string
+		err     error
 	}
-}
-
-func (o KafkaOptions) dialAny(ctx context.Context) error {
+	answers := make(chan answer, len(o.Brokers))
+	for _, address := range o.Brokers {
+		dialing.Go(func() { answers <- answer{address, o.dialOne(ctx, address)} })
+	}
 	var all []string
 	cause := ErrUnreachable
-	for _, address := range o.Brokers {
-		err := o.dialOne(ctx, address)
+	for range o.Brokers {
+		a := <-answers
+		address, err := a.address, a.err
 		if err == nil {
 			return nil
 		}
@@ -106,6 +113,7 @@ func (o KafkaOptions) dialAny(ctx context.Context) error {
 		}
 		all = append(all, fmt.Sprintf("%s: %v", address, err))
 	}
+	slices.Sort(all)
 	return fmt.Errorf("%w (%s)", cause, strings.Join(all, "; "))
 }
 
@@ -115,6 +123,7 @@ func (o KafkaOptions) dialOne(ctx context.Context, address string) error {
 		return err
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := conn.SetDeadline(time.Now().Add(callTime)); err != nil {
 		return err
 	}

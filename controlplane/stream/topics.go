@@ -33,7 +33,7 @@ func (k *Kafka) openTopics(ctx context.Context) error {
 	}{{o.Topic, o.Partitions, topicRetention}, {o.deadTopic(), 1, deadRetention}} {
 		found, brokers, err := k.lookAt(ctx, topic.name)
 		if err == nil && found == 0 {
-			err = k.makeTopic(ctx, topic.name, topic.partitions, min(3, brokers), topic.retention)
+			err = k.makeTopic(ctx, topic.name, topic.partitions, brokers, topic.retention)
 			for err == nil && found == 0 { // brokers hear of it one after the other
 				if found, _, err = k.lookAt(ctx, topic.name); err == nil && found == 0 {
 					err = sleep(ctx, metadataTime/10)
@@ -41,7 +41,10 @@ func (k *Kafka) openTopics(ctx context.Context) error {
 			}
 		}
 		if errors.Is(err, kafka.TopicAuthorizationFailed) && !errors.Is(err, ErrTopic) {
-			err = fmt.Errorf("%w: %w; allow it with: %s", ErrTopic, err, k.tool("kafka-acls.sh", "--add --allow-principal User:NAME --operation Read --operation Write --operation Describe --topic", topic.name, "--group", o.group()))
+			err = fmt.Errorf("%w: %s: %w; allow it with: %s", ErrTopic, topic.name, err, k.tool("kafka-acls.sh", "--add --allow-principal User:NAME --operation Read --operation Write --operation Describe --topic", topic.name, "--group", o.group()))
+		}
+		if isSettings(err) {
+			return err // names the topic
 		}
 		if err != nil {
 			return fmt.Errorf("topic %s: %w", topic.name, err)
@@ -79,8 +82,11 @@ func (k *Kafka) lookAt(ctx context.Context, topic string) (partitions, brokers i
 	}
 }
 
-// makeTopic makes a topic, unless another control plane was faster.
-func (k *Kafka) makeTopic(ctx context.Context, name string, partitions, replicas int, retention time.Duration) error {
+// makeTopic makes a topic, unless another control plane was faster. While not all
+// brokers have started it would get too few replicas, for ever: it waits for as
+// many as are named.
+func (k *Kafka) makeTopic(ctx context.Context, name string, partitions, brokers int, retention time.Duration) error {
+	replicas := min(3, max(brokers, len(k.options.Brokers)))
 	config := []kafka.ConfigEntry{
 		{ConfigName: "retention.ms", ConfigValue: strconv.FormatInt(retention.Milliseconds(), 10)},
 		{ConfigName: "cleanup.policy", ConfigValue: "delete"},
@@ -102,11 +108,19 @@ func (k *Kafka) makeTopic(ctx context.Context, name string, partitions, replicas
 	case errors.Is(err, kafka.TopicAlreadyExists):
 		return nil
 	}
+	var refused kafka.Error
+	few := errors.Is(err, kafka.InvalidReplicationFactor) && brokers < replicas
+	if !few && (!errors.As(err, &refused) || refused.Temporary()) {
+		return fmt.Errorf("make it: %w", err)
+	}
 	command := []string{"--create --topic", name, "--partitions", strconv.Itoa(partitions), "--replication-factor", strconv.Itoa(replicas)}
 	for _, c := range config {
 		command = append(command, "--config", c.ConfigName+"="+c.ConfigValue)
 	}
-	return fmt.Errorf("%w: %w; make it with: %s", ErrTopic, err, k.tool("kafka-topics.sh", command...))
+	if few {
+		return fmt.Errorf("it is made with %d replicas when as many brokers are there as are named, and now there are %d. If that is all, name so many, or make it with: %s", replicas, brokers, k.tool("kafka-topics.sh", command...))
+	}
+	return fmt.Errorf("%w: %s: %w; make it with: %s", ErrTopic, name, err, k.tool("kafka-topics.sh", command...))
 }
 
 // tool is a command line for a person.
@@ -139,11 +153,11 @@ func (k *Kafka) readConfig(ctx context.Context) error {
 				}
 			case "max.message.bytes":
 				if n < maxMessageBytes {
-					return fmt.Errorf("topic %s: max.message.bytes is %d; set it to %d at least", k.options.Topic, n, maxMessageBytes)
+					return fmt.Errorf("%w: %s: max.message.bytes is %d; set it to %d at least", ErrTopic, k.options.Topic, n, maxMessageBytes)
 				}
 			case "cleanup.policy":
 				if slices.Contains(strings.Split(c.ConfigValue, ","), "compact") {
-					return fmt.Errorf("topic %s: cleanup.policy is %s, which throws away lines of logs; set it to delete", k.options.Topic, c.ConfigValue)
+					return fmt.Errorf("%w: %s: cleanup.policy is %s, which throws away lines of logs; set it to delete", ErrTopic, k.options.Topic, c.ConfigValue)
 				}
 			}
 		}
