@@ -102,9 +102,12 @@ func (c *collection) read(ctx context.Context) error {
 			return nil
 		}
 		q := c.s.retention()
-		q.Project, q.Limit = c.project, 1<<30
+		q.Project, q.Listed, q.Limit = c.project, true, 1<<30
 		rows, err := tx.Expired(q)
 		for _, d := range rows {
+			if slices.ContainsFunc(hosts, func(h *HostRow) bool { return h.lists(d.ID, c.now) }) {
+				continue
+			}
 			c.expiring[d.ID] = true
 			of := c.g.of(c.p)
 			of.Deployments = append(of.Deployments, expired(d))

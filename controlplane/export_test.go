@@ -5,6 +5,19 @@ import (
 	"errors"
 )
 
+// NoteRoundsAtOnce has a round keep how far it is after every project.
+func NoteRoundsAtOnce() (undo func()) {
+	was := noteEvery
+	noteEvery = 0
+	return func() { noteEvery = was }
+}
+
+// GarbageOnce carries on the round that somebody asked for.
+func (s *Service) GarbageOnce(ctx context.Context) error {
+	_, err := s.garbageOnce(ctx)
+	return err
+}
+
 // Abandon ends the work in the background as a kill does: nothing is drained,
 // published or given back.
 func (s *Service) Abandon() {

@@ -30,27 +30,6 @@ func (s *Service) retention() ExpiryQuery {
 	return ExpiryQuery{Before: before(s.config.Retention), FailedBefore: before(s.config.FailedRetention), Keep: max(s.config.KeepDeployments, 0), Limit: expireBatch}
 }
 
-// Garbage looks at all projects, and says what would go now and later. It
-// removes nothing; but for hosts' earlier deployments whose time is over, which
-// are dropped every minute anyway, it changes nothing. Only an administrator may ask.
-func (s *Service) Garbage(ctx context.Context, p Principal) (*Garbage, error) {
-	if err := allowsOperation(p); err != nil {
-		return nil, err
-	}
-	return s.garbage(ctx, true)
-}
-
-// RemoveGarbage removes at once what goes now.
-func (s *Service) RemoveGarbage(ctx context.Context, p Principal) (*Garbage, error) {
-	if err := allowsOperation(p); err != nil {
-		return nil, err
-	}
-	if err := s.adoptBucket(ctx); err != nil {
-		return nil, err
-	}
-	return s.garbage(ctx, false)
-}
-
 // LastGarbage is what the last round removed that removed anything.
 func (s *Service) LastGarbage(ctx context.Context, p Principal) (*Garbage, error) {
 	if err := allowsOperation(p); err != nil {
@@ -82,39 +61,6 @@ func allowsOperation(p Principal) error {
 		return Errorf(CodeForbidden, "Only an administrator may do this.")
 	}
 	return nil
-}
-
-// garbage looks at every project.
-func (s *Service) garbage(ctx context.Context, dry bool) (*Garbage, error) {
-	g := newGarbage(s.now(), dry)
-	if err := s.prunePrevious(ctx); err != nil { // what it drops says nothing any more
-		return nil, err
-	}
-	if !dry {
-		if err := s.expire(ctx, g, garbageRounds); err != nil {
-			return nil, err
-		}
-	}
-	var ids []string
-	err := s.store.View(ctx, func(tx Tx) (err error) {
-		ids, err = tx.AllProjects()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		if err := s.freeProject(ctx, g, id); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			g.Failures = append(g.Failures, fmt.Sprintf("project %s: %v", id, err))
-		}
-	}
-	if err := s.freeUnknown(ctx, g); err != nil {
-		return nil, err
-	}
-	return g, s.endGarbage(ctx, g)
 }
 
 // freeProject frees what one project no longer needs, or only looks.

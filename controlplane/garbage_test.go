@@ -15,13 +15,28 @@ func (p *plane) admin() controlplane.Principal {
 	return admin
 }
 
-func (p *plane) garbage() *controlplane.Garbage {
+func (p *plane) garbage() *controlplane.Garbage { return p.round(true).Garbage }
+
+// round has a round begun, and returns it when it is done.
+func (p *plane) round(dry bool) *controlplane.GarbageRound {
 	p.t.Helper()
-	g, err := p.Garbage(p.t.Context(), p.admin())
+	begun, err := p.BeginGarbage(p.t.Context(), p.admin(), dry)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return g
+	return p.done(begun)
+}
+
+func (p *plane) done(begun *controlplane.GarbageRound) (round *controlplane.GarbageRound) {
+	p.t.Helper()
+	eventually(p.t, "the round is done", func() (done bool) {
+		var err error
+		if round, err = p.GarbageRound(p.t.Context(), p.admin()); err != nil || round.ID != begun.ID {
+			p.t.Fatalf("%+v %v", round, err)
+		}
+		return round.State == controlplane.GarbageDone
+	})
+	return round
 }
 
 // items are what a report says of a project, and when in hours from now.
@@ -88,14 +103,14 @@ func TestGarbageIsToldBeforeItGoes(t *testing.T) {
 			t.Fatalf("a dry run removed something: %s, and before %s", fmt.Sprint(p.keys("")), keys)
 		}
 
-		done, err := p.RemoveGarbage(ctx, p.admin())
-		if err != nil || done.DryRun || done.Bytes != g.Bytes || done.Objects != g.Objects {
-			t.Fatalf("what was said: %+v, what was done: %+v %v", g, done, err)
+		done := p.round(false).Garbage
+		if done.DryRun || done.Bytes != g.Bytes || done.Objects != g.Objects {
+			t.Fatalf("what was said: %+v, what was done: %+v", g, done)
 		}
 		if p.has(project.ID, "v1") || !p.has(project.ID, "v0") || !p.has(project.ID, "v2") || !p.has(project.ID, "shared") {
 			t.Error("other files are gone than were named")
 		}
-		_, err = p.Deployment(ctx, p.me, ds[0].ID)
+		_, err := p.Deployment(ctx, p.me, ds[0].ID)
 		wantCode(t, err, controlplane.CodeNotFound)
 		last, err := p.LastGarbage(ctx, p.admin())
 		if err != nil || last.Bytes != done.Bytes || len(last.Projects) != 1 || last.Projects[0].Name != "repo" {
@@ -137,9 +152,9 @@ func TestGarbageOfUnknownProjects(t *testing.T) {
 		late bool
 	}{{47 * time.Hour, true}, {49 * time.Hour, false}} {
 		p.age(step.age)
-		g, err := p.RemoveGarbage(ctx, p.admin())
-		if err != nil || len(g.Unknown) != 2 {
-			t.Fatalf("%+v %v", g, err)
+		g := p.round(false).Garbage
+		if len(g.Unknown) != 2 {
+			t.Fatalf("%+v", g)
 		}
 		for _, u := range g.Unknown {
 			if u.Objects != 1 || u.Deleted != (u.ID == project.ID) {
@@ -161,9 +176,9 @@ func TestGarbageIsForAdministrators(t *testing.T) {
 	token := p.admin()
 	token.Scope = controlplane.ScopeDeploy
 	for _, who := range []controlplane.Principal{p.me, token} {
-		_, err := p.Garbage(ctx, who)
+		_, err := p.BeginGarbage(ctx, who, true)
 		wantCode(t, err, controlplane.CodeForbidden)
-		_, err = p.RemoveGarbage(ctx, who)
+		_, err = p.GarbageRound(ctx, who)
 		wantCode(t, err, controlplane.CodeForbidden)
 		_, err = p.LastGarbage(ctx, who)
 		wantCode(t, err, controlplane.CodeForbidden)

@@ -23,7 +23,7 @@ const (
 )
 
 // leaseNames are all leases there are.
-var leaseNames = []string{publisherLease, sweeperLease, domainsLease}
+var leaseNames = []string{publisherLease, sweeperLease, domainsLease, garbageLease}
 
 // leases are those that this control plane holds.
 type leases struct {

@@ -34,6 +34,7 @@ func (s *Service) Start(ctx context.Context) error {
 	s.spawn(func() { s.runWatcher(work) })
 	s.spawn(func() { s.runExits(work) })
 	s.spawn(func() { s.runSweeper(work) })
+	s.spawn(func() { s.runGarbage(work) })
 	s.spawn(func() { s.runDomains(work) })
 	return nil
 }

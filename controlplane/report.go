@@ -11,6 +11,7 @@ import (
 const (
 	reportBackup  = "backup"
 	reportGarbage = "garbage"
+	reportRound   = "garbage-round"
 )
 
 // keepReport keeps the last report of a kind.

@@ -41,6 +41,7 @@ type Service struct {
 	wakeDispatcher chan struct{}
 	wakePublisher  chan struct{}
 	wakeSweeper    chan struct{}
+	wakeGarbage    chan struct{}
 	wakeWatcher    chan struct{}
 
 	leaving  context.Context // ended when Drain begins: no build starts any more
@@ -91,6 +92,7 @@ func New(config Config, store Store, logs LogStore, stream Stream, bucket blob.S
 		wakeDispatcher: make(chan struct{}, 1),
 		wakePublisher:  make(chan struct{}, 1),
 		wakeSweeper:    make(chan struct{}, 1),
+		wakeGarbage:    make(chan struct{}, 1),
 		wakeWatcher:    make(chan struct{}, 1),
 		stopped:        make(chan struct{}),
 	}

@@ -208,6 +208,7 @@ type ExpiryQuery struct {
 	Keep                 int    // ready ones of each project
 	Project              string // of this one alone; none: of all
 	Deployment           string // this one alone
+	Listed               bool   // also what hosts name as an earlier one alone
 	Limit                int
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
@@ -97,6 +98,12 @@ func (s *Service) prunePrevious(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// lists reports whether a host names a deployment as an earlier one at a time. A
+// deployment's own host keeps nothing.
+func (h *HostRow) lists(deployment string, at time.Time) bool {
+	return !h.Gone && h.Role != RoleDeployment && slices.ContainsFunc(h.Previous, func(v site.Previous) bool { return v.Deployment == deployment && v.Until.After(at) })
 }
 
 // expireLogs has the log store free what nobody can read any more.

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"text/tabwriter"
 	"time"
 
@@ -13,8 +13,8 @@ import (
 	"github.com/mini-vercel/mini-vercel/controlplane"
 )
 
-// garbageTime bounds one look at all projects.
-const garbageTime = time.Hour
+// garbageEvery is how often a round is asked how far it is.
+const garbageEvery = time.Second
 
 func newGCCommand() *cobra.Command {
 	var dry, report, asJSON bool
@@ -25,39 +25,79 @@ func newGCCommand() *cobra.Command {
 deployments older than DEPLOYMENT_RETENTION that are not among the last
 KEEP_DEPLOYMENTS of their project and not in production or the newest of a branch;
 a day later their files; what uploads left that were given up. Gc does it now, and
-says what went. With --dry-run it says what would go and when, and removes
+says what went: the control plane goes on also where this command is interrupted,
+and the next one follows it. With --dry-run it says what would go and when, and removes
 nothing; --report shows what went last.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			call := publish.Call{Method: http.MethodPost, Path: "/operation/garbage", Timeout: garbageTime, Once: true}
-			switch {
-			case dry && report:
+			if dry && report {
 				return usagef("--dry-run is of what will go, --report of what went: give one")
-			case dry:
-				call.Method = http.MethodGet
-			case report:
-				call.Method, call.Path = http.MethodGet, "/operation/garbage/last"
 			}
 			conn, err := connect(cmd)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			g := controlplane.Garbage{}
-			call.Out = &g
-			if err := conn.Do(cmd.Context(), call); err != nil {
+			var g *controlplane.Garbage
+			if report {
+				g = &controlplane.Garbage{}
+				err = conn.get(cmd.Context(), "/operation/garbage/last", nil, g)
+			} else {
+				g, err = followGarbage(cmd, conn, dry)
+			}
+			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), &g)
+				return printJSON(cmd.OutOrStdout(), g)
 			}
-			return writeGarbage(cmd.OutOrStdout(), &g)
+			return writeGarbage(cmd.OutOrStdout(), g)
 		},
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "show what would go and when, and remove nothing")
 	c.Flags().BoolVar(&report, "report", false, "show what went last")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
+}
+
+// followGarbage begins a round, or finds the one that goes on, and shows how far
+// it is until it is done.
+func followGarbage(cmd *cobra.Command, conn *connection, dry bool) (*controlplane.Garbage, error) {
+	ctx, out := cmd.Context(), cmd.ErrOrStderr()
+	var round controlplane.GarbageRound
+	if err := conn.post(ctx, "/operation/garbage", map[string]bool{"dryRun": dry}, &round); err != nil {
+		return nil, err
+	}
+	id, live, problem := round.ID, isTerminal(out), ""
+	ticker := time.NewTicker(garbageEvery)
+	defer ticker.Stop()
+	for round.State != controlplane.GarbageDone {
+		if live && round.Projects > 0 {
+			fmt.Fprintf(out, "\r\x1b[K%d of %d projects, %s", round.Looked, round.Projects, publish.Bytes(round.Garbage.Bytes))
+		}
+		if round.Problem != problem {
+			if problem = round.Problem; problem != "" {
+				fmt.Fprintf(out, "It was interrupted, and is tried again: %s\n", harmless(problem, false))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(out, "The control plane goes on. `mini-vercel gc` follows it again")
+			return nil, ctx.Err()
+		case <-ticker.C:
+		}
+		round = controlplane.GarbageRound{}
+		if err := conn.get(ctx, "/operation/garbage", nil, &round); err != nil {
+			return nil, err
+		}
+		if round.ID != id {
+			return nil, errors.New("it has ended, and somebody has begun another one: `mini-vercel gc --report` shows what went")
+		}
+	}
+	if live {
+		fmt.Fprint(out, "\r\x1b[K")
+	}
+	return round.Garbage, nil
 }
 
 func writeGarbage(w io.Writer, g *controlplane.Garbage) error {

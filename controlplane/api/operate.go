@@ -16,7 +16,16 @@ import (
 // backupType is zstd, RFC 8878.
 const backupType = "application/zstd"
 
-type garbageOutput = bodyOutput[*controlplane.Garbage]
+type (
+	garbageOutput = bodyOutput[*controlplane.Garbage]
+	roundOutput   = bodyOutput[*controlplane.GarbageRound]
+)
+
+type garbageInput struct {
+	Body *struct {
+		DryRun bool `json:"dryRun,omitempty" doc:"Say what would go and when, and remove nothing."`
+	} `required:"false"`
+}
 
 func (a *API) registerOperation() {
 	register(a, endpoint{
@@ -27,17 +36,18 @@ func (a *API) registerOperation() {
 	}, a.backup)
 	register(a, endpoint{
 		id: "garbage", method: http.MethodGet, path: "/operation/garbage", tag: "Operation",
-		summary: "What is no longer needed, and when it goes (administrators)", about: "Nothing is removed. It reads every project's list of files.",
-		scope: controlplane.ScopeAdmin, rate: rateSensitive,
-	}, func(ctx context.Context, _ *struct{}) (*garbageOutput, error) {
-		return answer(a.Service.Garbage(ctx, principal(ctx)))
+		summary: "The look for what is no longer needed that goes on, or the last one (administrators)",
+		scope:   controlplane.ScopeAdmin, rate: rateGeneral,
+	}, func(ctx context.Context, _ *struct{}) (*roundOutput, error) {
+		return answer(a.Service.GarbageRound(ctx, principal(ctx)))
 	})
 	register(a, endpoint{
 		id: "removeGarbage", method: http.MethodPost, path: "/operation/garbage", tag: "Operation",
-		summary: "Remove at once what is no longer needed (administrators)", about: "The control plane does this by itself, a bit every minute.",
-		scope: controlplane.ScopeAdmin, rate: rateSensitive,
-	}, func(ctx context.Context, _ *struct{}) (*garbageOutput, error) {
-		return answer(a.Service.RemoveGarbage(ctx, principal(ctx)))
+		summary: "Begin to remove what is no longer needed, or only to look (administrators)",
+		about:   "It goes on in the background, whoever follows it by GET, and after a restart; one at a time: where such a round goes on, it is that one. The control plane removes by itself, too, a bit every minute.",
+		scope:   controlplane.ScopeAdmin, rate: rateSensitive, status: http.StatusAccepted,
+	}, func(ctx context.Context, in *garbageInput) (*roundOutput, error) {
+		return answer(a.Service.BeginGarbage(ctx, principal(ctx), in.Body != nil && in.Body.DryRun))
 	})
 	register(a, endpoint{
 		id: "lastGarbage", method: http.MethodGet, path: "/operation/garbage/last", tag: "Operation",

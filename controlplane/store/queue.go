@@ -128,7 +128,10 @@ func (t *tx) StaleUploads(before time.Time) ([]*controlplane.DeploymentRow, erro
 // deployment or an earlier one, is kept, and so is the newest of each branch
 // and of production.
 func (t *tx) Expired(q controlplane.ExpiryQuery) ([]*controlplane.DeploymentRow, error) {
-	where, args := "", []any{micros(q.FailedBefore), micros(q.Before), q.Keep, controlplane.RoleDeployment, q.Limit}
+	where, args := "", []any{micros(q.FailedBefore), micros(q.Before), q.Keep, controlplane.RoleDeployment, q.Limit, 0}
+	if q.Listed {
+		args[5] = 1
+	}
 	for column, value := range map[string]string{"d.project_id": q.Project, "d.id": q.Deployment} {
 		if value != "" {
 			args = append(args, value)
@@ -143,6 +146,6 @@ func (t *tx) Expired(q controlplane.ExpiryQuery) ([]*controlplane.DeploymentRow,
 		         WHERE n.project_id = d.project_id AND n.status = 'READY' AND n.removed_at = 0 AND n.seq > d.seq) >= $3
 		    AND NOT EXISTS (
 		        SELECT 1 FROM hosts h WHERE h.project_id = d.project_id AND h.gone = 0 AND h.role <> $4
-		        AND (h.deployment_id = d.id OR REPLACE(h.previous, d.id, '') <> h.previous)))`+where+`
+		        AND (h.deployment_id = d.id OR CAST($6 AS BIGINT) = 0 AND REPLACE(h.previous, d.id, '') <> h.previous)))`+where+`
 		ORDER BY d.seq LIMIT $5`, args...)
 }

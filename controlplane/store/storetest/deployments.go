@@ -431,6 +431,7 @@ func testExpired(t *testing.T, s *suite) {
 		{"a moment later", controlplane.ExpiryQuery{FailedBefore: month.Add(time.Microsecond)}, []string{"failed", "canceled"}},
 		{"of one project", controlplane.ExpiryQuery{Before: month, Project: "q"}, []string{"other"}},
 		{"one alone", controlplane.ExpiryQuery{Before: month, Deployment: "older"}, []string{"older"}},
+		{"those that only lists of earlier ones name", controlplane.ExpiryQuery{Before: month, Listed: true}, []string{"oldest", "earlier", "older", "other"}},
 		{"one alone that stays", controlplane.ExpiryQuery{Before: month, Deployment: "named"}, nil},
 	} {
 		v.q.Limit = 99

@@ -485,15 +485,12 @@ export interface paths {
       path?: never
       cookie?: never
     }
-    /**
-     * What is no longer needed, and when it goes (administrators)
-     * @description Nothing is removed. It reads every project's list of files.
-     */
+    /** The look for what is no longer needed that goes on, or the last one (administrators) */
     get: operations['garbage']
     put?: never
     /**
-     * Remove at once what is no longer needed (administrators)
-     * @description The control plane does this by itself, a bit every minute.
+     * Begin to remove what is no longer needed, or only to look (administrators)
+     * @description It goes on in the background, whoever follows it by GET, and after a restart; one at a time: where such a round goes on, it is that one. The control plane removes by itself, too, a bit every minute.
      */
     post: operations['removeGarbage']
     delete?: never
@@ -1224,6 +1221,10 @@ export interface components {
       startedAt: string
       unknown: components['schemas']['UnknownProject'][]
     }
+    GarbageInputBody: {
+      /** @description Say what would go and when, and remove nothing. */
+      dryRun?: boolean
+    }
     GarbageItem: {
       /** Format: date-time */
       at?: string
@@ -1234,6 +1235,17 @@ export interface components {
       /** @enum {string} */
       what: 'blobs' | 'manifests' | 'archives' | 'project'
       why: string
+    }
+    GarbageRound: {
+      after?: string
+      garbage: components['schemas']['Garbage']
+      id: string
+      /** Format: int64 */
+      looked: number
+      problem?: string
+      /** Format: int64 */
+      projects: number
+      state: string
     }
     GitSource: {
       allowLocal?: boolean
@@ -2659,7 +2671,7 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
-          'application/json': components['schemas']['Garbage']
+          'application/json': components['schemas']['GarbageRound']
         }
       }
       /** @description Error */
@@ -2680,15 +2692,19 @@ export interface operations {
       path?: never
       cookie?: never
     }
-    requestBody?: never
+    requestBody?: {
+      content: {
+        'application/json': components['schemas']['GarbageInputBody']
+      }
+    }
     responses: {
-      /** @description OK */
-      200: {
+      /** @description Accepted */
+      202: {
         headers: {
           [name: string]: unknown
         }
         content: {
-          'application/json': components['schemas']['Garbage']
+          'application/json': components['schemas']['GarbageRound']
         }
       }
       /** @description Error */
