@@ -91,6 +91,7 @@ func (s *Service) runLeases(ctx context.Context) {
 func (s *Service) renewClaims(ctx context.Context) error {
 	until := s.now().Add(claimLease)
 	err := s.store.Update(ctx, func(tx Tx) error { return tx.RenewClaims(s.holder, until) })
+	s.unrenewed.Store(err != nil)
 	if err != nil {
 		return fmt.Errorf("renew claims: %w", err)
 	}

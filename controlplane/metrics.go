@@ -131,7 +131,7 @@ func (m *metrics) observe(d *DeploymentRow) {
 			}
 		}
 	case d.Status == StatusReady && is(d.LiveAt):
-		m.live.Observe(d.LiveAt.Sub(*d.EndedAt).Seconds())
+		m.live.Observe(max(d.LiveAt.Sub(*d.EndedAt).Seconds(), 0)) // their clocks may differ
 	case d.Status == StatusInProgress && is(d.StartedAt) && d.Attempt == 1 && d.Kind != KindFiles:
 		m.waited.Observe(d.StartedAt.Sub(d.CreatedAt).Seconds())
 	}

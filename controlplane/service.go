@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/blob"
@@ -55,6 +56,8 @@ type Service struct {
 	cancel   context.CancelFunc // ends the work in the background
 	sleep    sleepWatch         // of the watcher
 	seen     buildSights        // of the watcher
+
+	unrenewed atomic.Bool // claims could not be renewed when it was last tried
 
 	backing  sync.Mutex // held while a backup is made for somebody
 	adopting sync.Mutex // guards adopted, and is held while the bucket is adopted

@@ -32,6 +32,11 @@ type move struct {
 // when it was read.
 func transit(tx Tx, now time.Time, d *DeploymentRow, m move) error {
 	from, attempt := d.Status, d.Attempt
+	// By another control plane's clock it may have begun later than now.
+	now = later(now, d.CreatedAt)
+	if d.StartedAt != nil {
+		now = later(now, *d.StartedAt)
+	}
 	if !slices.Contains(transitions[from], m.to) {
 		return Errorf(CodeConflict, "The deployment is %s: it can't become %s.", from, m.to)
 	}
@@ -46,7 +51,7 @@ func transit(tx Tx, now time.Time, d *DeploymentRow, m move) error {
 		}
 		d.Phase, d.Phases, d.HasManifest, d.ManifestHash, d.ClaimedBy, d.ClaimUntil, d.Handle = "", nil, false, "", "", time.Time{}, ""
 	default:
-		endPhase(d, now)
+		now = endPhase(d, now)
 		d.EndedAt, d.ClaimedBy, d.ClaimUntil, d.Handle = &now, "", time.Time{}, ""
 	}
 	d.Status, d.Reason, d.UpdatedAt = m.to, m.reason, now
@@ -69,13 +74,16 @@ func beginPhase(d *DeploymentRow, p site.Phase, now time.Time) {
 	if d.Phase == p {
 		return
 	}
-	endPhase(d, now)
+	now = endPhase(d, now)
 	d.Phase, d.PhaseAt, d.UpdatedAt = p, now, now
 	d.Phases = append(d.Phases, PhaseTimes{Phase: p, StartedAt: now})
 }
 
-func endPhase(d *DeploymentRow, now time.Time) {
+// endPhase returns when the phase ended: not before it began, by whatever clock.
+func endPhase(d *DeploymentRow, now time.Time) time.Time {
 	if n := len(d.Phases); n > 0 && d.Phases[n-1].EndedAt == nil {
+		now = later(now, d.Phases[n-1].StartedAt)
 		d.Phases[n-1].EndedAt = &now
 	}
+	return now
 }

@@ -97,3 +97,27 @@ func TestEndedDeploymentsHoldNothing(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestNothingEndsBeforeItBegan: each step by another clock, a minute behind the
+// one before.
+func TestNothingEndsBeforeItBegan(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := func() time.Time { now = now.Add(-time.Minute); return now }
+	d := DeploymentRow{Deployment: Deployment{Status: StatusQueued, CreatedAt: now}}
+	if err := transit(&oneRow{kept: d}, clock(), &d, move{to: StatusInProgress}); err != nil {
+		t.Fatal(err)
+	}
+	beginPhase(&d, "clone", clock())
+	beginPhase(&d, "build", clock())
+	if err := transit(&oneRow{kept: d}, clock(), &d, move{to: StatusFail, reason: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if d.StartedAt.Before(d.CreatedAt) || d.EndedAt.Before(*d.StartedAt) || len(d.Phases) != 2 {
+		t.Errorf("created %s, started %s, ended %s, %d phases", d.CreatedAt, d.StartedAt, d.EndedAt, len(d.Phases))
+	}
+	for _, p := range d.Phases {
+		if p.EndedAt.Before(p.StartedAt) || d.EndedAt.Before(*p.EndedAt) {
+			t.Errorf("%s began at %s and ended at %s", p.Phase, p.StartedAt, p.EndedAt)
+		}
+	}
+}

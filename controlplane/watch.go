@@ -27,8 +27,10 @@ func (s *Service) runWatcher(ctx context.Context) {
 // whose control plane is gone, and stops builders whose attempt is over.
 func (s *Service) watchBuilds(ctx context.Context) error {
 	now := s.clock() // before the rows are read: what was seen stands at least until then
-	if s.sleep.since(time.Now()) > 0 {
-		s.seen.forget() // the builders slept, too
+	if s.sleep.since(time.Now()) > 0 || s.unrenewed.Load() {
+		// The builders slept, too; or others can write to the database no more
+		// than this control plane.
+		s.seen.forget()
 	}
 	var rows []*DeploymentRow
 	err := s.store.View(ctx, func(tx Tx) (err error) {

@@ -16,6 +16,7 @@ import (
 type awayStore struct {
 	controlplane.Store
 	away, mute atomic.Bool
+	full       atomic.Bool  // it can be read alone
 	refused    atomic.Int64 // updates
 }
 
@@ -29,7 +30,7 @@ func (s *awayStore) View(ctx context.Context, f func(controlplane.Tx) error) err
 }
 
 func (s *awayStore) Update(ctx context.Context, f func(controlplane.Tx) error) error {
-	if s.away.Load() {
+	if s.away.Load() || s.full.Load() {
 		s.refused.Add(1)
 		return errNoDatabase
 	}
@@ -133,6 +134,39 @@ func TestNobodyTakesBuildsOverWhileNobodyCanRenewAClaim(t *testing.T) {
 	p.clock.Advance(2 * time.Second)
 	p.watch(second)
 	p.isNow("not renewed", d.ID, controlplane.StatusQueued, 1)
+}
+
+// TestADatabaseThatIsFullCostsNoBuild: reports can't be noted and claims not be
+// renewed, while all can be read.
+func TestADatabaseThatIsFullCostsNoBuild(t *testing.T) {
+	p, second, s := watched(t)
+	d, b := p.build()
+	round := func(what string, fails bool) {
+		t.Helper()
+		p.clock.Advance(3 * time.Second)
+		for _, one := range []*controlplane.Service{second, p.Service} {
+			if err := one.RenewOnce(t.Context()); (err != nil) != fails {
+				t.Fatalf("%s: renewed: %v", what, err)
+			}
+			p.watch(one)
+		}
+		p.isNow(what, d.ID, controlplane.StatusInProgress, 1)
+		if p.runner.running() != 1 {
+			t.Fatalf("%s: the builder was stopped", what)
+		}
+	}
+	round("before", false)
+	s.full.Store(true)
+	for range 30 {
+		round("while it is full", true)
+	}
+	s.full.Store(false)
+	p.watch(second) // before anyone has renewed anything
+	for range 10 {
+		round("after", false)
+	}
+	b.report(site.Event{Type: site.EventHeartbeat})
+	round("heard", false)
 }
 
 func TestWhoHungLeavesABuilderToItsHeir(t *testing.T) {
