@@ -10,3 +10,10 @@ func (s *Store) LockIdle(t time.Duration) error {
 	s.postgres.locks, err = lockPool(s.postgres.config, max(2, DefaultConnections/4), t)
 	return err
 }
+
+// SetDirtyPage sets how many rows one statement marks dirty.
+func SetDirtyPage(rows int) (undo func()) {
+	was := dirtyPage
+	dirtyPage = rows
+	return func() { dirtyPage = was }
+}

@@ -143,33 +143,3 @@ func (t *tx) DeleteProject(id string) error {
 	_, err := t.exec("DELETE FROM projects WHERE id = $1", id)
 	return err
 }
-
-// MarkAllDirty implements [controlplane.ProjectRows]. The counter is raised in
-// the transaction, so that whoever is interrupted begins anew, and at its end: a
-// row that is held lets nobody draw. Whoever draws meanwhile has this
-// transaction run again.
-func (t *tx) MarkAllDirty(above int64, now time.Time) error {
-	last, err := t.Counter(controlplane.CounterGeneration)
-	if err != nil {
-		return err
-	}
-	last = max(last, above)
-	for _, table := range []struct{ name, key, where string }{{"projects", "id", "state <> 'deleted' OR generation > published"}, {"hosts", "host", "1 = 1"}} {
-		n, err := t.exec(fmt.Sprintf(`
-			UPDATE %[1]s SET generation = CAST($1 AS BIGINT) + numbered.n,
-				changed_at = CASE WHEN generation > published AND changed_at > 0 THEN changed_at ELSE CAST($2 AS BIGINT) END
-			FROM (SELECT %[2]s AS name, ROW_NUMBER() OVER (ORDER BY %[2]s) AS n FROM %[1]s WHERE %[3]s) numbered
-			WHERE numbered.name = %[1]s.%[2]s`, table.name, table.key, table.where), last, micros(now))
-		if err != nil {
-			return fmt.Errorf("mark all %s dirty: %w", table.name, err)
-		}
-		last += n
-	}
-	_, err = t.exec(`
-		INSERT INTO counters (name, value) VALUES ($1, $2)
-		ON CONFLICT (name) DO UPDATE SET value = $2 WHERE counters.value < $2`, controlplane.CounterGeneration, last)
-	if err != nil {
-		return fmt.Errorf("raise counter %s: %w", controlplane.CounterGeneration, err)
-	}
-	return nil
-}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,14 @@ func openPostgres(t testing.TB, address string) *store.Store {
 }
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(markVariable); address != "" {
+		if err := markAllDirty(address); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	store.SetDirtyPage(2) // so that tests have several
 	code := m.Run()
 	pgtest.Stop()
 	os.Exit(code)
