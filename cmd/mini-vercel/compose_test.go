@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -206,17 +208,48 @@ func TestConfigurationsOfCompose(t *testing.T) {
 	}
 }
 
-// TestTheBucketsOfCompose runs the script that makes buckets and keys against
-// the service of compose.yaml, twice, and asks with each key for what it may.
+// TestTheBucketsOfCompose runs the scripts that make keys and buckets for the
+// service of compose.yaml, twice, and asks with each key for what it may. No
+// program is given a secret that others see: mv and versitygw note what they are
+// called with, and nothing else is there.
 func TestTheBucketsOfCompose(t *testing.T) {
-	s3, admin := startVersity(t)
 	t.Setenv("AWS_REGION", "us-east-1")
+	tools, iam, objects, calls := t.TempDir(), t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "calls")
+	mv, err := exec.LookPath("mv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, program := range map[string]string{"mv": mv, "versitygw": versity(t)} {
+		script := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>" + calls + "\nexec " + program + " \"$@\"\n"
+		if err := os.WriteFile(filepath.Join(tools, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sh := func(script string, args []string, env ...string) error {
+		c := exec.Command("/bin/sh", append([]string{"../../deploy/compose/" + script}, args...)...)
+		c.Env = append(env, "PATH="+tools)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w\n%s", script, err, out)
+		}
+		return nil
+	}
+	users := []string{filepath.Join(iam, "users.json")}
+	for _, bad := range []string{"", `a"b`, `a\b`, "a b"} {
+		if err := sh("keys.sh", users, "S3_CONTROLPLANE_SECRET=good", "S3_EDGE_SECRET="+bad); err == nil || exists(iam, "users.json") || bad != "" && strings.Contains(err.Error(), bad) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
 	for _, round := range []string{"first", "second"} { // with new secrets
-		make := exec.Command("sh", "../../deploy/compose/buckets.sh")
-		make.Env = []string{"PATH=" + os.Getenv("PATH") + ":" + filepath.Dir(versity(t)), "ADMIN_ENDPOINT_URL=" + admin, "ADMIN_ACCESS_KEY=root", "ADMIN_SECRET_KEY=test-root",
-			"S3_CONTROLPLANE_SECRET=test-" + round, "S3_EDGE_SECRET=test-edge-" + round}
-		if out, err := make.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", round, err, out)
+		if err := sh("keys.sh", users, "S3_CONTROLPLANE_SECRET=test-"+round, "S3_EDGE_SECRET=test-edge-"+round); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(users[0]); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v %v", info, err)
+		}
+		s3, admin, stop := startVersity(t, iam, objects)
+		if err := sh("buckets.sh", nil, "ADMIN_ENDPOINT_URL="+admin, "ADMIN_ACCESS_KEY=root", "ADMIN_SECRET_KEY=test-root"); err != nil {
+			t.Fatal(err)
 		}
 		controlPlane := []string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=" + s3, "R2_ACCESS_KEY_ID=controlplane", "R2_SECRET_ACCESS_KEY=test-" + round}
 		edge := []string{"R2_BUCKET_NAME=sites", "R2_ENDPOINT=" + s3, "R2_ACCESS_KEY_ID=edge", "R2_SECRET_ACCESS_KEY=test-edge-" + round, "CERTS_BUCKET_NAME=certificates", "EDGE_SECRET=" + testSecret}
@@ -226,6 +259,11 @@ func TestTheBucketsOfCompose(t *testing.T) {
 		asked(t, "controlplane", "bucket", edge...).fails(t, "can't be written", "AccessDenied")
 		controlPlane[0] = "R2_BUCKET_NAME=certificates"
 		asked(t, "controlplane", "bucket", controlPlane...).fails(t, "access is denied")
+		stop()
+	}
+	said, err := os.ReadFile(calls)
+	if err != nil || !strings.Contains(string(said), "create-bucket") || strings.Contains(string(said), "test-") {
+		t.Errorf("%v: programs were called with\n%s", err, said)
 	}
 }
 
@@ -250,7 +288,7 @@ func versity(t *testing.T) string {
 }
 
 // startVersity starts the service with keys of its own, as compose.yaml does.
-func startVersity(t *testing.T) (s3, admin string) {
+func startVersity(t *testing.T, iam, objects string) (s3, admin string, stop func()) {
 	t.Helper()
 	program := versity(t)
 	var addresses []string
@@ -262,7 +300,7 @@ func startVersity(t *testing.T) (s3, admin string) {
 		addresses = append(addresses, l.Addr().String())
 		l.Close()
 	}
-	cmd := exec.Command(program, "--iam-dir", t.TempDir(), "--health", "/healthz", "--quiet", "--port", addresses[0], "--admin-port", addresses[1], "posix", t.TempDir())
+	cmd := exec.Command(program, "--iam-dir", iam, "--health", "/healthz", "--quiet", "--port", addresses[0], "--admin-port", addresses[1], "posix", objects)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY=test-root"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, ended := make(chan error, 1), make(chan error, 1)
@@ -278,15 +316,16 @@ func startVersity(t *testing.T) (s3, admin string) {
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		<-ended
 	})
+	t.Cleanup(stop)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		resp, err := http.Get("http://" + addresses[0] + "/healthz")
 		if err == nil {
 			resp.Body.Close()
-			return "http://" + addresses[0], "http://" + addresses[1]
+			return "http://" + addresses[0], "http://" + addresses[1], stop
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(errors.Join(errors.New("versitygw does not answer"), err))
