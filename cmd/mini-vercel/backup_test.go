@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -215,58 +212,13 @@ func TestRestoreWithTheKeyOfTheBackup(t *testing.T) {
 	}
 }
 
-// A restore that is killed leaves nothing or everything.
-func TestKilledRestore(t *testing.T) {
-	isolate(t)
-	data := t.TempDir()
-	_, stop := startUpOn(t, data)
-	site := write(t, filepath.Join(t.TempDir(), "my-site"), map[string]string{"index.html": "one"})
-	for range 3 {
-		command(t, "deploy", site, "-y")
-	}
-	file := filepath.Join(t.TempDir(), "platform.backup")
-	command(t, "backup", file)
-	stop()
-	restore := func(ctx context.Context) error {
-		c := exec.CommandContext(ctx, os.Args[0], "restore", file, "--data", data) // killed with SIGKILL when ctx ends
-		c.Env = append(os.Environ(), asCommand+"=1")
-		return c.Run()
-	}
-	loseDatabase(t, data)
-	began := time.Now()
-	if err := restore(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(began)
-	full, err := backupRows(t, data)
-	if err != nil || full == 0 {
-		t.Fatal(full, err)
-	}
-	loseDatabase(t, data)
-	for part := range 12 {
-		ctx, cancel := context.WithTimeout(t.Context(), took*time.Duration(part+1)/12)
-		err := restore(ctx)
-		cancel()
-		n, readErr := backupRows(t, data)
-		if readErr != nil || n != 0 && n != full {
-			t.Fatalf("killed in part %d (%v): %d of %d rows, %v", part, err, n, full, readErr)
-		}
-		if n == full {
-			loseDatabase(t, data)
-		}
-	}
-	if err := restore(t.Context()); err != nil {
-		t.Errorf("after the kills: %v", err)
-	}
-}
-
 // backupRows counts what is in the database of a data directory.
-func backupRows(t *testing.T, data string) (int64, error) {
+func backupRows(t *testing.T, data string, env ...string) (int64, error) {
 	t.Helper()
-	if !exists(data, databaseName) {
+	if len(env) == 0 && !exists(data, databaseName) {
 		return 0, nil
 	}
-	s, err := Load([]string{"DATA_DIR=" + data})
+	s, err := Load(append(env, "DATA_DIR="+data))
 	if err != nil {
 		return 0, err
 	}
@@ -278,6 +230,12 @@ func backupRows(t *testing.T, data string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	info, err := controlplane.ReadBackup(&b, nil)
-	return info.Rows, errors.Join(err)
+	rows := int64(0)
+	_, err = controlplane.ReadBackup(&b, func(table string, _ []string, _ []any) error {
+		if table != "counters" { // numbers that were drawn are gone, whatever became of what they were for
+			rows++
+		}
+		return nil
+	})
+	return rows, err
 }
