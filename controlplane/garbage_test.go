@@ -24,6 +24,11 @@ func (p *plane) round(dry bool) *controlplane.GarbageRound {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	if p.Leaving() { // nothing runs in the background
+		if err := p.GarbageOnce(p.t.Context()); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 	return p.done(begun)
 }
 
