@@ -37,6 +37,9 @@ type Client struct {
 // NewClient checks the address and makes a client with a pool of connections of
 // its own, which [Client.Close] ends.
 func NewClient(o ClientOptions) (*Client, error) {
+	if strings.Contains(o.URL, "@") { // first: what follows shows the address
+		return nil, errors.New("the address of a control plane has no place for a user and a password (it is not shown): use one like http://localhost:9000, and a token")
+	}
 	base, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("%q is not the address of a control plane: use one like http://localhost:9000", o.URL)

@@ -189,3 +189,14 @@ func TestFailedConnectionsSayWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAddressHasNoPassword(t *testing.T) {
+	for _, address := range []string{"http://someone:hush@localhost:9000", "someone:hush@localhost", "http://someone:hu%sh@localhost"} {
+		if _, err := NewClient(ClientOptions{URL: address}); err == nil || strings.Contains(err.Error(), "someone") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if _, err := NewClient(ClientOptions{URL: "localhost:9000"}); err == nil || !strings.Contains(err.Error(), "localhost:9000") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -204,6 +204,7 @@ func TestCheckOfKafka(t *testing.T) {
 	env := []string{"KAFKA_BROKERS=" + strings.Join(cluster.SASL(), ","), "KAFKA_USERNAME=" + kafkatest.Username, "KAFKA_PASSWORD=" + kafkatest.Password, "KAFKA_TOPIC=check", "KAFKA_PARTITIONS=3"}
 	asked(t, "controlplane", "build events", env...).works(t, cluster.SASL()[0], "brokers: 1, partitions of check: 3")
 	asked(t, "controlplane", "build events", append(env, "KAFKA_PASSWORD=hush")...).fails(t, "KAFKA_PASSWORD")
+	asked(t, "controlplane", "build events", append(env, "KAFKA_USERNAME="+kafkatest.LimitedUsername, "KAFKA_PASSWORD="+kafkatest.LimitedPassword, "KAFKA_TOPIC=unmade")...).fails(t, "KAFKA_TOPIC: a topic can't be used or made: unmade", "kafka-")
 	asked(t, "controlplane", "build events", "KAFKA_BROKERS=127.0.0.1:1").fails(t, "KAFKA_BROKERS", "127.0.0.1:1")
 }
 
