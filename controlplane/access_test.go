@@ -46,6 +46,7 @@ func fits(t *testing.T, a *site.Access, password string) bool {
 }
 
 func TestProtectionIsPublishedWithTheProjectsRecord(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t).start()
 	project := p.project("repo")
 	word, other := accessWord, "another password"
@@ -188,6 +189,7 @@ func (b *recordless) Put(ctx context.Context, key string, body io.Reader, size i
 // TestNoRouteGoesBeforeItsProtection: what is deployed after a project was
 // protected is not live before edges can know of the protection.
 func TestNoRouteGoesBeforeItsProtection(t *testing.T) {
+	t.Parallel()
 	bucket := &recordless{}
 	p := newPlane(t, func(p *plane) { bucket.Store = p.raw; p.bucket = bucket }).start()
 	project, other := p.project("repo"), p.project("other")

@@ -156,6 +156,7 @@ func TestCancelStopsThatBuildAlone(t *testing.T) {
 }
 
 func TestBuilderThatEndsByItselfFailsTheDeployment(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name string
 		exit controlplane.BuilderExit
@@ -187,6 +188,7 @@ func TestBuilderThatEndsByItselfFailsTheDeployment(t *testing.T) {
 }
 
 func TestSilentBuilderIsStopped(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t).start()
 	d := p.deploy(p.project("repo").ID, "")
 	b := p.claim(p.next())
@@ -209,6 +211,7 @@ func TestSilentBuilderIsStopped(t *testing.T) {
 }
 
 func TestPhaseOverItsTimeFails(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		phase site.Phase
 		limit time.Duration
@@ -236,6 +239,7 @@ func TestPhaseOverItsTimeFails(t *testing.T) {
 }
 
 func TestPlatformFaultsStartAgainAtMostThreeTimes(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t, func(p *plane) { p.runner.failures = 3 }).start()
 	d := p.deploy(p.project("repo").ID, "")
 	for range 100 {
@@ -261,6 +265,7 @@ func (p *plane) kill() {
 }
 
 func TestKilledControlPlaneBuildsAgain(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t)
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)

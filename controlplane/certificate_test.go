@@ -15,6 +15,7 @@ import (
 
 // TestACertificateIsSeenAtAnEdge looks at real TLS servers.
 func TestACertificateIsSeenAtAnEdge(t *testing.T) {
+	t.Parallel()
 	edge := httptest.NewTLSServer(nil) // its certificate is of example.com
 	defer edge.Close()
 	none := httptest.NewUnstartedServer(nil)

@@ -216,6 +216,7 @@ func TestADomainWithoutADeploymentRoutesToNothing(t *testing.T) {
 }
 
 func TestAFailedLookUpIsNoAbsence(t *testing.T) {
+	t.Parallel()
 	p := newDomainPlane(t)
 	p.start()
 	project := p.project("repo")

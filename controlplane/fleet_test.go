@@ -252,6 +252,7 @@ func (b *busy) enter(m *member, attempt string) (leave func()) {
 // TestManyControlPlanesShareTheQueue deploys through all of them at once: each
 // deployment is built once, and no limit is passed.
 func TestManyControlPlanesShareTheQueue(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, 3, func(t *testing.T, f *fleet) {
 		busy := &busy{t: t, of: map[*member]int{}, attempts: map[string]int{}}
 		var builders sync.WaitGroup
@@ -398,13 +399,17 @@ func TestManifestThatAnotherControlPlaneTook(t *testing.T) {
 // TestKilledAtAnyCall kills a control plane at each of its calls in the life of
 // a deployment, before the call acts and after. Another one carries on.
 func TestKilledAtAnyCall(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, 0, func(t *testing.T, f *fleet) {
 		step := 1
-		if f.database != "" || underRace {
-			step = 5 // the calls are the same, and each takes longer
+		switch { // the calls are the same, and each takes longer
+		case f.database != "":
+			step = 5
+		case underRace:
+			step = 2 // one half before they act, the other half after
 		}
-		for _, late := range []bool{false, true} {
-			for call, done := 0, false; !done && !t.Failed(); call += step {
+		for i, late := range []bool{false, true} {
+			for call, done := i*step/2, false; !done && !t.Failed(); call += step {
 				done = killAt(t, f, call, late)
 			}
 		}
@@ -521,6 +526,7 @@ func buildAt(p *plane, m *member) error {
 // TestDrainLetsBuildsEnd: a control plane that leaves starts nothing any more,
 // and its builds end by themselves, or on another one.
 func TestDrainLetsBuildsEnd(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, 1, func(t *testing.T, f *fleet) {
 		leaving := f.members[0]
 		p := f.on(leaving)
@@ -566,6 +572,7 @@ func TestDrainLetsBuildsEnd(t *testing.T) {
 
 // TestALostLeaseEndsItsWork takes a lease away from its holder.
 func TestALostLeaseEndsItsWork(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, 1, func(t *testing.T, f *fleet) {
 		began := make(chan struct{})
 		var ended atomic.Bool

@@ -40,6 +40,7 @@ func readAll(t *testing.T, events <-chan controlplane.LogEvent, enough func(line
 }
 
 func TestFollowerGetsEachLineOnce(t *testing.T) {
+	t.Parallel()
 	const total = 3000
 	p := newPlane(t).start()
 	d := p.deploy(p.project("repo").ID, "")

@@ -163,6 +163,8 @@ func (p *plane) openStore(ctx context.Context) (*store.Store, error) {
 	return store.OpenPostgres(ctx, store.PostgresOptions{URL: p.database, Migrate: true})
 }
 
+// TestMain ends what tests share. Those that wait more than they work run side by
+// side.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	pgtest.Stop()

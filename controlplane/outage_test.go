@@ -19,6 +19,7 @@ import (
 // when one is killed, the other builds again what it was building, and
 // publishes what it had not.
 func TestAnotherControlPlaneTakesOver(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t, func(p *plane) { p.config.Exclusive = false })
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -92,6 +92,7 @@ func (f *faultyBucket) Sync(ctx context.Context) error {
 // another one on what is left: the site must be live, with one route for each
 // host, whatever step it was.
 func TestPublishingSurvivesAKillAtEveryStep(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{false, true} {
 		for step := 0; ; step++ {
 			name := fmt.Sprintf("step %d", step)

@@ -172,6 +172,7 @@ func (p *plane) nothingDirty() bool {
 // than its lease lasts. Meanwhile another one takes over and publishes something
 // newer; then the first goes on where it was.
 func TestTwoPublishersAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{false, true} {
 		for call, done := 0, false; !done; call++ {
 			name := fmt.Sprintf("call %d", call)
@@ -251,6 +252,7 @@ func publishTwice(t *testing.T, call int, late bool) bool {
 // TestPublishersWithWrongClocks lets two control planes whose clocks differ by
 // ten minutes publish in turn: both think that the lease is theirs.
 func TestPublishersWithWrongClocks(t *testing.T) {
+	t.Parallel()
 	for _, wrong := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
 		t.Run(wrong.String(), func(t *testing.T) {
 			watched := &orderedBucket{t: t, highest: map[string]int64{}}

@@ -107,6 +107,7 @@ func numbered(from, to int) (texts []string) {
 }
 
 func TestFollowerOnAnotherControlPlane(t *testing.T) {
+	t.Parallel()
 	p, other, gate := overKafka(t, "another")
 	d := p.deploy(p.project("repo").ID, "main")
 	b := p.claim(p.next())
@@ -130,6 +131,7 @@ func TestFollowerOnAnotherControlPlane(t *testing.T) {
 }
 
 func TestLogsGoOnWhileTheLogStoreIsAway(t *testing.T) {
+	t.Parallel()
 	p, other, gate := overKafka(t, "away")
 	d := p.deploy(p.project("repo").ID, "main")
 	b := p.claim(p.next())

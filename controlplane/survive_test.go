@@ -37,6 +37,7 @@ func (p *plane) beside() *controlplane.Service {
 }
 
 func TestABuilderOutlivesItsControlPlane(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t, survivors)
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -60,6 +61,7 @@ func TestABuilderOutlivesItsControlPlane(t *testing.T) {
 }
 
 func TestTheEndOfABuilderWithoutControlPlane(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name string
 		exit controlplane.BuilderExit
@@ -157,6 +159,7 @@ func TestADetectionsBuilderIsSweptWhenItIsOver(t *testing.T) {
 }
 
 func TestABuilderWithoutRoomCostsNoAttempt(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t, func(p *plane) { p.runner.full = 5 }).start()
 	d := p.deploy(p.project("repo").ID, "")
 	for n := 1; n <= 5; n++ {
@@ -187,6 +190,7 @@ func TestABuilderWithoutRoomCostsNoAttempt(t *testing.T) {
 }
 
 func TestABuilderThatFoundNoRoomLaterWaits(t *testing.T) {
+	t.Parallel()
 	p := newPlane(t).start()
 	d := p.deploy(p.project("repo").ID, "")
 	for n := 1; n <= 4; n++ {
