@@ -54,8 +54,9 @@ type fleet struct {
 	holder   string // names the first control plane in leases and claims
 }
 
-// startFleet starts everything, and makes the first account.
-func startFleet(t *testing.T, planes, edges int) *fleet {
+// startFleet starts everything, and makes the first account. More are settings of
+// the control planes, made once there is a balancer.
+func startFleet(t *testing.T, planes, edges int, more ...func(*fleet) []string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, pg: pgtest.Start(t), kafka: kafkatest.Start(t, 1), click: clickhousetest.Start(t), s3: blobtest.StartS3(t)}
 	f.bucket = f.s3.NewBucket(t)
@@ -69,6 +70,9 @@ func startFleet(t *testing.T, planes, edges int) *fleet {
 		"CLICKHOUSE_HOST="+f.click.Host, fmt.Sprint("CLICKHOUSE_PORT=", f.click.Port), "CLICKHOUSE_USERNAME="+f.click.Username, "CLICKHOUSE_PASSWORD="+f.click.Password,
 		"PUBLIC_URL="+f.lb.url, "ALLOW_LOCAL_GIT=1", "BUILD_COUNT=1", "DRAIN_NOTICE=1500ms", "DRAIN_TIME=30s",
 		"RATE_GENERAL=1000000", "RATE_DEPLOY=1000000", "RATE_LOGS=1000000", "RATE_SENSITIVE=1000000", "RATE_ATTEMPT=1000000", "RATE_CLAIM=1000000")
+	for _, settings := range more {
+		control = append(control, settings(f)...)
+	}
 	for n := range planes {
 		p := f.node(fmt.Sprint("control plane ", n+1), control, "controlplane", "--port")
 		f.planes = append(f.planes, p)
@@ -259,6 +263,7 @@ func (n *node) eventually(what string, holds func() bool) {
 // request may be repeated.
 type balancer struct {
 	url    string
+	server *http.Server
 	mu     sync.Mutex
 	all    []string
 	ready  map[string]bool
@@ -289,8 +294,8 @@ func startBalancer(t *testing.T) *balancer {
 			w.WriteHeader(http.StatusBadGateway)
 		},
 	}
-	server := &http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }() // it is closed
+	b.server = &http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = b.server.Serve(l) }() // it is closed
 	ctx, cancel := context.WithCancel(context.Background())
 	looking := make(chan struct{})
 	go func() {
@@ -300,8 +305,20 @@ func startBalancer(t *testing.T) *balancer {
 			time.Sleep(balancerLook)
 		}
 	}()
-	t.Cleanup(func() { cancel(); <-looking; server.Close() })
+	t.Cleanup(func() { cancel(); <-looking; b.server.Close() })
 	return b
+}
+
+// listen has the balancer answer at another address of this machine, too, and
+// returns its URL there.
+func (b *balancer) listen(t *testing.T, host string) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = b.server.Serve(l) }() // it is closed with the other one
+	return "http://" + l.Addr().String()
 }
 
 func (b *balancer) add(backend string) {

@@ -710,8 +710,8 @@ func TestECSCheck(t *testing.T) {
 	}{
 		{name: "all is well"},
 		{name: "Spot", option: func(o *runner.ECSOptions) { o.LaunchType = runner.LaunchFargateSpot }},
-		{name: "no cluster", option: func(o *runner.ECSOptions) { o.Cluster = "nowhere" }, says: []string{"ECS_CLUSTER_NAME=nowhere", "no such cluster in eu-central-1"}},
-		{name: "no definition", option: func(o *runner.ECSOptions) { o.TaskDefinition = "nothing" }, says: []string{"ECS_TASK_DEFINITION=nothing", "eu-central-1"}},
+		{name: "no cluster", option: func(o *runner.ECSOptions) { o.Cluster = "nowhere" }, says: []string{"ECS_CLUSTER_NAME=nowhere", "no such cluster in " + mototest.Region}},
+		{name: "no definition", option: func(o *runner.ECSOptions) { o.TaskDefinition = "nothing" }, says: []string{"ECS_TASK_DEFINITION=nothing", mototest.Region}},
 		{name: "another container", option: func(o *runner.ECSOptions) { o.Container = "image" }, says: []string{`no container "image"`, "ECS_IMAGE_NAME"}},
 		{name: "a task role", define: func(d *ecs.RegisterTaskDefinitionInput) {
 			d.TaskRoleArn = aws.String("arn:aws:iam::123456789012:role/x")

@@ -20,8 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Region is where everything is.
-const Region = "eu-central-1"
+// Region is where everything is, the buckets of tests included.
+const Region = "us-east-1"
 
 // Server is a moto of a test's own, on a free port of loopback.
 type Server struct{ Endpoint string }
