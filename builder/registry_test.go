@@ -36,6 +36,7 @@ func TestPackageManagersFromTheRegistry(t *testing.T) {
 		{"an old Node", map[string]string{".nvmrc": "18.20.4\n"}, []string{"v18.20.4", " true npm/10."}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // the registry takes its time
 			files := map[string]string{"package.json": needsDependency, "build.js": buildScriptFile}
 			for name, content := range c.files {
 				files[name] = content

@@ -149,6 +149,7 @@ func TestGarbageOfUnknownProjects(t *testing.T) {
 	eventually(t, "it is purged", func() bool { return len(p.keys(site.ProjectPrefix(project.ID))) == 0 && p.nothingDirty() })
 	p.age(time.Hour)
 	p.Sweep(t)
+	p.rest()
 	late, foreign := site.BlobKey(project.ID, site.HashOf([]byte("late"))), site.BlobKey("5f3c1111-0000-4000-8000-000000000000", site.HashOf([]byte("foreign")))
 	p.write(late, "late")
 	p.write(foreign, "foreign")
