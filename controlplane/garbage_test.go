@@ -35,6 +35,11 @@ func (p *plane) round(dry bool) *controlplane.GarbageRound {
 func (p *plane) done(begun *controlplane.GarbageRound) (round *controlplane.GarbageRound) {
 	p.t.Helper()
 	eventually(p.t, "the round is done", func() (done bool) {
+		if p.resting {
+			if err := p.GarbageOnce(p.t.Context()); err != nil {
+				p.t.Fatal(err)
+			}
+		}
 		var err error
 		if round, err = p.GarbageRound(p.t.Context(), p.admin()); err != nil || round.ID != begun.ID {
 			p.t.Fatalf("%+v %v", round, err)

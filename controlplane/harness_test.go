@@ -66,6 +66,7 @@ type plane struct {
 	runner   *fakeRunner
 	blobs    *httptest.Server
 	me       controlplane.Principal
+	resting  bool // nothing is done in the background
 }
 
 type option func(*plane)
@@ -109,6 +110,7 @@ func onEveryBucket(t *testing.T, test func(t *testing.T, options ...option)) {
 // open opens stores and service, as a process that starts does.
 func (p *plane) open() {
 	p.t.Helper()
+	p.resting = false
 	ctx := p.t.Context()
 	var err error
 	if p.store, err = p.openStore(ctx); err != nil {
@@ -196,6 +198,7 @@ func (p *plane) rest() {
 	if err := p.Stop(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
+	p.resting = true
 }
 
 type testWriter struct{ t testing.TB }
