@@ -13,7 +13,6 @@ import (
 // TestOrdinaryUser runs the tests of this package again as a user without
 // rights, who finds /dev/net/tun open to all as on most machines.
 func TestOrdinaryUser(t *testing.T) {
-	t.Parallel() // with the other test that runs all of them again
 	if os.Geteuid() != 0 {
 		t.Skip("all tests run as an ordinary user already")
 	}

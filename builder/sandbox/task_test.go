@@ -31,7 +31,6 @@ const defaultCapabilities = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+se
 // TestInAContainer runs the tests of ModeTask again where root has a container's
 // rights and no more: no new namespaces, no mounts, control groups read-only.
 func TestInAContainer(t *testing.T) {
-	t.Parallel() // with the other test that runs all of them again
 	if os.Geteuid() != 0 || inTestContainer() {
 		t.Skip("only root can make something like a container")
 	}
