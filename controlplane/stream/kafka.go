@@ -82,7 +82,7 @@ func (k *Kafka) Publish(ctx context.Context, log controlplane.LogRef, events []s
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	var records []record
-	err := k.link.wait(ctx)
+	err := k.reached(ctx)
 	if err == nil {
 		records, err = encode(log, events, k.batchBytes)
 	}
@@ -94,6 +94,14 @@ func (k *Kafka) Publish(ctx context.Context, log controlplane.LogRef, events []s
 		return fmt.Errorf("publish %d events of %s to Kafka: %w", len(events), log.Deployment, err)
 	}
 	return nil
+}
+
+// reached waits for a cluster that was not reached yet, as long as for one that
+// refuses.
+func (k *Kafka) reached(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refusedTime)
+	defer cancel()
+	return k.link.wait(ctx)
 }
 
 // storedSkew is how much earlier than others the clock may be of whoever wrote.

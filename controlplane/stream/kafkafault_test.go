@@ -114,6 +114,50 @@ func TestControlPlanesComeAndGoDuringBuilds(t *testing.T) {
 	b.check()
 }
 
+// TestMoreControlPlanesThanPartitions has two that have nothing to read until the
+// one that reads ends.
+func TestMoreControlPlanesThanPartitions(t *testing.T) {
+	c := kafkatest.Shared(t)
+	logs := openLogs(t)
+	o := stream.KafkaOptions{Brokers: c.Plain(), Topic: newTopic(), Partitions: 1}
+	hands := openKafka(t, o, logs) // takes no part
+	t.Cleanup(func() { hands.Close() })
+	type member struct {
+		logs *streamtest.Gate
+		stop func()
+	}
+	var members []*member
+	for range 3 {
+		m := &member{logs: &streamtest.Gate{LogStore: logs}}
+		m.stop = run(t, openKafka(t, o, m.logs))
+		members = append(members, m)
+	}
+	log := streamtest.Ref("d")
+	const lines = 300 // while there are so many members
+	for n := range 3 {
+		for _, m := range members {
+			m.logs.Appends.Store(0)
+		}
+		var printing sync.WaitGroup
+		printing.Go(func() {
+			for i := n * lines; i < (n+1)*lines; i += 5 {
+				streamtest.Publish(t, hands, log, streamtest.Event(log, 1, int64(i+1), streamtest.Texts(i, i+5)...))
+			}
+		})
+		var reads int
+		eventually(t, "one reads", func() bool {
+			reads = slices.IndexFunc(members, func(m *member) bool { return m.logs.Appends.Load() > 0 })
+			return reads >= 0
+		})
+		if n < 2 {
+			members[reads].stop()
+			members = slices.Delete(members, reads, reads+1)
+		}
+		printing.Wait()
+	}
+	streamtest.WantStored(t, logs, log, streamtest.Texts(0, 3*lines))
+}
+
 func TestBrokerEndsDuringBuilds(t *testing.T) {
 	c := kafkatest.Start(t, 1)
 	logs := openLogs(t)
@@ -372,10 +416,14 @@ func TestPublishFailsInTimeWhileKafkaIsAway(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
+	// Who has more time hears early all the same.
+	if err = k.Publish(t.Context(), log, oneEvent(log, 2, "line 1")); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with all its time: got %v", err)
+	}
 	if err := k.Parts(t.Context())["kafka"]; err == nil {
 		t.Error("it is said to answer")
 	}
-	if got := metric(t, k, "mini_vercel_controlplane_kafka_publish_duration_seconds", "failed"); got != 1 {
+	if got := metric(t, k, "mini_vercel_controlplane_kafka_publish_duration_seconds", "failed"); got != 2 {
 		t.Errorf("%v failures are counted", got)
 	}
 	if err := c.Brokers[0].Start(); err != nil {

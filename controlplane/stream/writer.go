@@ -14,6 +14,10 @@ import (
 const (
 	leastWait = 20 * time.Millisecond // before a write is tried again; it doubles
 	mostWait  = 500 * time.Millisecond
+	// refusedTime is how long a write is tried again that fails at once: the builder
+	// tells what its build has come to behind these lines, so it must hear soon that
+	// they can't be kept.
+	refusedTime = time.Second
 )
 
 // writer writes to one partition, one request after the other, so that the order
@@ -112,11 +116,16 @@ func (w *writer) take() (batch []*writing) {
 	return batch
 }
 
-// writeBatch tries until it is written, refused, or nobody waits for it any more.
+// writeBatch tries until it is written, refused, has failed for a while, or nobody
+// waits for it any more.
 func (w *writer) writeBatch(batch []*writing) {
+	var failed time.Time // first
 	for wait := leastWait; ; wait = min(2*wait, mostWait) {
 		err := w.produce(batch)
-		if err == nil || !passes(err) || w.kafka.ctx.Err() != nil {
+		if failed.IsZero() {
+			failed = time.Now()
+		}
+		if err == nil || !passes(err) || w.kafka.ctx.Err() != nil || time.Since(failed) > refusedTime {
 			for _, one := range batch {
 				one.done <- err
 			}
