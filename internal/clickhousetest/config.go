@@ -15,7 +15,10 @@ import (
 	"time"
 )
 
+// The server is in another zone than UTC: days are to be what they are in UTC
+// wherever it is.
 const configXML = `<yandex>
+  <timezone>America/New_York</timezone>
   <logger><level>warning</level><log>%[1]s/server.log</log><errorlog>%[1]s/server.err.log</errorlog></logger>
   <listen_host>127.0.0.1</listen_host>
   <tcp_port>%[2]d</tcp_port>
