@@ -313,4 +313,27 @@ func TestRestoreToAnOlderBucket(t *testing.T) {
 	p.start()
 	eventually(t, "everything is published again", p.nothingDirty)
 	same(t, "what visitors are told", p.routed(), routed)
+
+	// It is deployed again, and what is lost is removed: then all is as ever.
+	for _, damaged := range []bool{false, true} {
+		if damaged {
+			p.write(site.ManifestKey(project.ID, lost.ID), "no manifest")
+		}
+		known, err := p.KnownBlobs(t.Context(), actor(p.me), project.ID, []site.Hash{site.HashOf([]byte("v1"))})
+		if err != nil || len(known) != 1 {
+			t.Errorf("known beside a lost manifest (damaged: %v): %v %v", damaged, known, err)
+		}
+	}
+	again := p.deployFiles(project.ID, site.Production, version(2))
+	if r := p.route(productionHost); r.Deployment != again.ID {
+		t.Errorf("%+v", r)
+	}
+	if err := p.DeleteDeployment(t.Context(), p.me, lost.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its tombstone stands", p.nothingDirty)
+	p.age(25 * time.Hour)
+	if g := p.garbage(); len(g.Failures) != 0 {
+		t.Errorf("%v", g.Failures)
+	}
 }

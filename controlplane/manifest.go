@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -232,7 +233,8 @@ func (s *Service) clearImmutable(ctx context.Context, project string, m *site.Ma
 
 // eachKept shows the newest manifests of a project's ready deployments, newest
 // first, until seen has enough. Only one is held at a time: together they may
-// be larger than the memory.
+// be larger than the memory. One that the bucket has lost, or that is damaged,
+// holds nobody up who deploys again.
 func (s *Service) eachKept(ctx context.Context, project string, seen func(*site.Manifest) (more bool)) error {
 	var ids []string
 	err := s.store.View(ctx, func(tx Tx) (err error) {
@@ -244,6 +246,10 @@ func (s *Service) eachKept(ctx context.Context, project string, seen func(*site.
 	}
 	for _, id := range ids {
 		m, err := s.manifest(ctx, project, id)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errManifest) {
+			s.log.Warn("a deployment's manifest can't be compared with", "project", project, "error", err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
