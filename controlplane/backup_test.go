@@ -306,7 +306,12 @@ func TestRestoreToAnOlderBucket(t *testing.T) {
 	p.open()
 	p.start()
 	p.loseDatabase()
+	look, err := p.Restore(t.Context(), bytes.NewReader(backup), controlplane.RecoverOptions{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	report := p.restore(backup)
+	same(t, "what a dry run says", fmt.Sprintf("%+v", look.Losses), fmt.Sprintf("%+v", report.Losses))
 	if len(report.Losses) != 1 || !strings.Contains(report.Losses[0].What, lost.ID) || strings.Contains(report.Losses[0].What, kept.ID) {
 		t.Errorf("%+v", report.Losses)
 	}

@@ -24,6 +24,8 @@ type Recovery struct {
 	Removed     int                `json:"removed"`  // deployments of the backup that were removed since
 	Canceled    int                `json:"canceled"` // deployments of the backup that had not ended
 	Losses      []Loss             `json:"losses"`
+
+	ready map[string][]string // deployments whose files should be there, by project
 }
 
 // RecoveredAccount is an account that nobody can sign in to, before somebody

@@ -61,7 +61,7 @@ func (s *Service) Restore(ctx context.Context, backup io.ReadSeeker, o RecoverOp
 		}
 		return highest, cancelUnfinished(tx, report, s)
 	})
-	if err == nil && !o.DryRun {
+	if err == nil {
 		err = s.reportMissing(ctx, report)
 	}
 	return report, err
@@ -79,29 +79,7 @@ func (s *Service) checkBackup(info *BackupInfo) error {
 // reportMissing names ready deployments whose manifest the bucket does not have:
 // it is an older one than the database, or another one.
 func (s *Service) reportMissing(ctx context.Context, report *Recovery) error {
-	kept := map[string][]string{} // by project
-	err := s.store.View(ctx, func(tx Tx) error {
-		projects, err := tx.AllProjects()
-		if err != nil {
-			return err
-		}
-		for _, id := range projects {
-			if p, err := tx.Project(id); err != nil || p.State == projectDeleted {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			if kept[id], err = tx.KeptManifests(id, false, 1<<30); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for project, ids := range kept {
+	for project, ids := range report.ready {
 		if len(ids) == 0 {
 			continue
 		}
@@ -109,7 +87,7 @@ func (s *Service) reportMissing(ctx context.Context, report *Recovery) error {
 		prefix := site.ManifestsPrefix(project)
 		for info, err := range s.bucket.List(ctx, prefix, blob.ListOptions{}) {
 			if err != nil {
-				return fmt.Errorf("the database is restored, but the bucket could not be compared with it: %w", err)
+				return fmt.Errorf("the bucket could not be compared with what was restored: %w", err)
 			}
 			there[strings.TrimPrefix(info.Key, prefix)] = true
 		}
@@ -120,6 +98,28 @@ func (s *Service) reportMissing(ctx context.Context, report *Recovery) error {
 		}
 	}
 	return nil
+}
+
+// readyDeployments lists those of each project that is there.
+func readyDeployments(tx Tx) (map[string][]string, error) {
+	projects, err := tx.AllProjects()
+	if err != nil {
+		return nil, err
+	}
+	ready := map[string][]string{}
+	for _, id := range projects {
+		p, err := tx.Project(id)
+		if err != nil {
+			return nil, err
+		}
+		if p.State == projectDeleted {
+			continue
+		}
+		if ready[id], err = tx.KeptManifests(id, false, 1<<30); err != nil {
+			return nil, err
+		}
+	}
+	return ready, nil
 }
 
 // counterOf takes a row of the counters over: numbers that were drawn are not
@@ -182,6 +182,9 @@ func (s *Service) recoverDatabase(ctx context.Context, o RecoverOptions, fill fu
 		}
 		r := &recovery{s: s, tx: tx, c: c, oneOwner: o.OneOwner, highest: max(highest, c.highest), older: report.Backup != nil, now: s.now(), report: report}
 		if err := r.run(); err != nil {
+			return err
+		}
+		if report.ready, err = readyDeployments(tx); err != nil {
 			return err
 		}
 		if o.DryRun {
