@@ -35,6 +35,9 @@ const (
 	ecsClaimTime = 12 * time.Minute
 	// ecsDetectTime is for a look at a repository, which takes a task.
 	ecsDetectTime = 3 * time.Minute
+	// longestName is what a host's name may have. So what a task is given stays far
+	// below the 8,192 characters that ECS takes.
+	longestName = 253
 	// ecsCheckTime bounds the questions at a start.
 	ecsCheckTime = 30 * time.Second
 )
@@ -106,6 +109,9 @@ func (s *Settings) builderURL() (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%s=%s: use an address such as https://deploy.example.com", name, address)
+	}
+	if n := len(u.Hostname()); n > longestName {
+		return nil, fmt.Errorf("%s: the name of its host has %d characters, and DNS takes %d", name, n, longestName)
 	}
 	if isThisMachine(u.Hostname()) {
 		return nil, fmt.Errorf("%s=%s: tasks of ECS can't reach this machine by that name: set BUILDER_URL to an address that they can", name, address)

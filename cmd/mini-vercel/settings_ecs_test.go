@@ -46,6 +46,9 @@ func TestSettingsOfECS(t *testing.T) {
 		{onECS("BUILDER_URL=http://x.localhost"), "BUILDER_URL"},
 		{onECS("BUILDER_URL=deploy.example.org"), "BUILDER_URL"},
 		{onECS("BUILDER_URL=https://deploy.example.org/api"), "BUILDER_URL"},
+		{onECS("BUILDER_URL=https://" + strings.Repeat("a.", 126) + "a:65535"), ""}, // 253 characters
+		{onECS("BUILDER_URL=https://" + strings.Repeat("a.", 126) + "aa"), "BUILDER_URL: the name of its host has 254"},
+		{onECS("PUBLIC_URL=https://" + strings.Repeat("a.", 9000) + "a"), "PUBLIC_URL: the name of its host has 18001"},
 		{onECS("R2_BUCKET_NAME=x", "R2_ENDPOINT=http://localhost:9001", "R2_ACCESS_KEY_ID=a", "R2_SECRET_ACCESS_KEY=b", "R2_UPLOADS=relayed"), ""},
 		{onECS("R2_BUCKET_NAME=x", "R2_ENDPOINT=http://localhost:9001", "R2_ACCESS_KEY_ID=a", "R2_SECRET_ACCESS_KEY=b"), "R2_ENDPOINT"},
 		{[]string{"ECS_TASK_DEFINITION=builder"}, "ECS_CLUSTER_NAME"},
