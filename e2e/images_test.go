@@ -125,8 +125,8 @@ func newContainers(t *testing.T) *containers {
 	})
 	c := &containers{t: t, dir: dir}
 	root := c.path("context/bin/rootfs")
-	run(t, ".", "mkdir", "-p", root+"/usr/local/bin")
-	run(t, ".", "cp", binary, root+"/usr/local/bin/")
+	run(t, ".", "mkdir", "-p", root+"/system/usr/local/bin")
+	run(t, ".", "cp", binary, root+"/system/usr/local/bin/")
 	run(t, "..", "sh", "deploy/images/rootfs.sh", root)
 	run(t, "..", "cp", ".dockerignore", c.path("context"))
 	return c
