@@ -353,15 +353,13 @@ func TestMarksOfTransactionsHoldUpNothing(t *testing.T) {
 		return producer != nil
 	})
 	for _, committed := range []bool{true, false} {
-		added, err := client.AddPartitionsToTxn(t.Context(), &kafka.AddPartitionsToTxnRequest{
-			TransactionalID: o.Topic, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch, Topics: map[string][]kafka.AddPartitionToTxn{o.Topic: {{Partition: 0}}},
+		// The mark of the transaction before may be on its way still.
+		eventually(t, "the partition is in a transaction", func() bool {
+			added, err := client.AddPartitionsToTxn(t.Context(), &kafka.AddPartitionsToTxnRequest{
+				TransactionalID: o.Topic, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch, Topics: map[string][]kafka.AddPartitionToTxn{o.Topic: {{Partition: 0}}},
+			})
+			return err == nil && added.Topics[o.Topic][0].Error == nil
 		})
-		if err == nil {
-			err = added.Topics[o.Topic][0].Error
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
 		ended, err := client.EndTxn(t.Context(), &kafka.EndTxnRequest{
 			TransactionalID: o.Topic, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch, Committed: committed,
 		})
