@@ -111,7 +111,7 @@ func denying(t *testing.T, endpoint string, methods ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	behind := &httputil.ReverseProxy{Director: func(r *http.Request) { r.URL.Scheme, r.URL.Host = at.Scheme, at.Host }} // the signature has the other Host
+	behind := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = at.Scheme, at.Host }} // the signature has the other Host
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(methods, r.Method) {
 			behind.ServeHTTP(w, r)
