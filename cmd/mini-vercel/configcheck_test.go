@@ -186,6 +186,19 @@ func TestCheckOfTheDatabase(t *testing.T) {
 	address := pgtest.Database(t)
 	asked(t, "controlplane", "database", "DATABASE_URL="+address, key).works(t, "database", "migrations that the next start makes")
 	asked(t, "controlplane", "database", "DATABASE_URL="+address).fails(t, "MASTER_KEY is not set")
+	s, err := Load([]string{"DATA_DIR=" + t.TempDir(), "DATABASE_URL=" + address, key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := s.openStore(t.Context(), &dataDir{path: s.DataDir}) // a first start
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	asked(t, "controlplane", "database", "DATABASE_URL="+address, key).works(t, "database", "PostgreSQL")
+	asked(t, "controlplane", "database", "DATABASE_URL="+address, "MASTER_KEY="+strings.Repeat("B", 42)+"A").fails(t, "MASTER_KEY: the database belongs to another master key")
 	asked(t, "controlplane", "database", "DATABASE_URL=postgres://someone:hush@127.0.0.1:1/x?sslmode=disable", key).fails(t, "DATABASE_URL", "127.0.0.1:1")
 }
 

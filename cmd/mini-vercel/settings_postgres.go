@@ -71,7 +71,11 @@ func (s *Settings) bindMasterKey(ctx context.Context, dir *dataDir, db *store.St
 	if err != nil {
 		return err
 	}
-	err = db.BindMasterKey(ctx, controlplane.KeyFingerprint(key))
+	return s.ofMasterKey(dir, db.BindMasterKey(ctx, controlplane.KeyFingerprint(key)))
+}
+
+// ofMasterKey names the key that a database does not belong to.
+func (s *Settings) ofMasterKey(dir *dataDir, err error) error {
 	if errors.Is(err, store.ErrMasterKey) {
 		where := "MASTER_KEY"
 		if s.MasterKey == "" {
@@ -80,6 +84,22 @@ func (s *Settings) bindMasterKey(ctx context.Context, dir *dataDir, db *store.St
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return err
+}
+
+// checkMasterKey compares the key with a database that is only looked at. A key
+// that can't be read is another part's to tell.
+func (s *Settings) checkMasterKey(st *store.Status) error {
+	dir := &dataDir{path: s.DataDir}
+	if s.MasterKey == "" {
+		if _, err := os.Stat(dir.join("master.key")); err != nil {
+			return nil //nolint:nilerr // it is not made here
+		}
+	}
+	key, err := s.masterKey(dir)
+	if err != nil {
+		return nil //nolint:nilerr // told by the part "master key"
+	}
+	return s.ofMasterKey(dir, st.CheckMasterKey(controlplane.KeyFingerprint(key)))
 }
 
 // databasePart is the database of projects and deployments.
@@ -94,7 +114,7 @@ func (s *Settings) databasePart() part {
 			if err != nil {
 				return "", fmt.Errorf("DATA_DIR: %w", err)
 			}
-			return inWords(st), nil
+			return inWords(st), s.checkMasterKey(st)
 		}}
 	}
 	where, err := store.Place(s.DatabaseURL)
@@ -109,7 +129,7 @@ func (s *Settings) databasePart() part {
 		if err != nil {
 			return "", err // names the variable
 		}
-		return inWords(st), nil
+		return inWords(st), s.checkMasterKey(st)
 	}}
 }
 

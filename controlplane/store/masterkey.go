@@ -28,6 +28,18 @@ func (s *Store) BindMasterKey(ctx context.Context, fingerprint string) error {
 	if err != nil {
 		return fmt.Errorf("compare the master key: %w", err)
 	}
+	return compareKeys(have, fingerprint)
+}
+
+// CheckMasterKey is [ErrMasterKey] where the database is tied to another key.
+func (st *Status) CheckMasterKey(fingerprint string) error {
+	if st.MasterKey == "" {
+		return nil
+	}
+	return compareKeys(st.MasterKey, fingerprint)
+}
+
+func compareKeys(have, fingerprint string) error {
 	if subtle.ConstantTimeCompare([]byte(have), []byte(fingerprint)) != 1 {
 		return fmt.Errorf("%w: its fingerprint there is %s, this key's is %s: start with the key that the database was made with, without it no secret can be read", ErrMasterKey, have, fingerprint)
 	}

@@ -24,7 +24,11 @@ type Status struct {
 	Connections    int // all, and those of control planes; 0 of SQLite
 	Own            int
 	MaxConnections int
+	MasterKey      string // fingerprint of the key it is tied to, if it is
 }
+
+// factsVersion is the migration that makes the table of facts.
+const factsVersion = 6
 
 // FileStatus looks at a SQLite database and changes nothing.
 func FileStatus(ctx context.Context, path string) (*Status, error) {
@@ -100,6 +104,12 @@ func (st *Status) migrations(ctx context.Context, dialect goose.Dialect, db *sql
 		}
 		for _, one := range all {
 			made[one.Source.Path] = one.State == goose.StateApplied
+		}
+	}
+	if st.Version >= factsVersion {
+		err := db.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = 'master_key'").Scan(&st.MasterKey)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
 		}
 	}
 	for _, source := range provider.ListSources() {
