@@ -11,8 +11,9 @@ import (
 // Leases make one control plane at a time do what all could. They are short and
 // renewed for as long as their holder lives, so that another one carries on soon
 // after it was killed: it sees that a lease stands still up to renewEvery late,
-// waits for leaseTime, and looks again up to renewEvery later. All work under a lease may be interrupted anywhere and is
-// guarded by what it reads: a holder that wakes up late does no harm.
+// waits for leaseTime, and looks again up to renewEvery later. All work under a
+// lease may be interrupted anywhere and is guarded by what it reads: a holder
+// that wakes up late does no harm.
 const (
 	leaseTime  = 8 * time.Second
 	renewEvery = 3 * time.Second // leases, and claims of builds
