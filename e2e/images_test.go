@@ -60,7 +60,8 @@ func TestImagesOfEdgeAndControlPlane(t *testing.T) {
 		return response.StatusCode == http.StatusOK
 	})
 	c.healthy(controlPlane, "controlplane")
-	if out, err := c.podman("exec", controlPlane, "/usr/local/bin/mini-vercel", "health", "edge").CombinedOutput(); err == nil {
+	_, port, _ = strings.Cut(freeAddress(t), ":")
+	if out, err := c.podman("exec", "--env", "EDGE_PORT="+port, controlPlane, "/usr/local/bin/mini-vercel", "health", "edge").CombinedOutput(); err == nil {
 		t.Errorf("there is no edge, and yet it lives: %s", out)
 	}
 
