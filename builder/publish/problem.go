@@ -51,9 +51,6 @@ func (e *APIError) Error() string {
 		}
 	}
 	fmt.Fprintf(&b, " (status %d)", e.Status)
-	if e.Status == http.StatusUnauthorized {
-		b.WriteString("; sign in with `mini-vercel login`")
-	}
 	return b.String()
 }
 

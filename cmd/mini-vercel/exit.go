@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mini-vercel/mini-vercel/builder/publish"
 )
 
 // usageError is a command line that can't be meant: exit code 2.
@@ -55,7 +58,12 @@ func exitCode(stderr io.Writer, err error) int {
 	case strings.HasPrefix(err.Error(), unknownCommand) && !errors.As(err, &usage): // cobra's own, with what is alike
 		fmt.Fprintln(stderr, "Error: "+harmless(strings.TrimSpace(err.Error()), false)+"\nSee `mini-vercel --help`")
 	default:
-		fmt.Fprintln(stderr, "Error: "+harmless(err.Error(), false))
+		text := err.Error()
+		var refused *publish.APIError
+		if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
+			text += "; sign in with `mini-vercel login`"
+		}
+		fmt.Fprintln(stderr, "Error: "+harmless(text, false))
 	}
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), unknownCommand) {
 		return 2
