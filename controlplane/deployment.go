@@ -65,7 +65,7 @@ type Deployment struct {
 	UpdatedAt time.Time  `json:"updatedAt"`
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
-	LiveAt    *time.Time `json:"liveAt,omitempty"` // when its routes stood in the bucket
+	LiveAt    *time.Time `json:"liveAt,omitempty"` // when its routes stood in the bucket; none: one of them does not yet
 
 	LogExpiresAt *time.Time `json:"logExpiresAt,omitempty"` // from when on its log is gone; none: it is kept
 }

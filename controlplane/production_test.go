@@ -1,11 +1,15 @@
 package controlplane_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/controlplane"
+	"github.com/mini-vercel/mini-vercel/internal/blob"
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
@@ -64,10 +68,13 @@ func TestRollbackPinsUntilResumed(t *testing.T) {
 	}
 	promote := func(id string) {
 		t.Helper()
-		if _, err := p.Promote(ctx, p.me, id, controlplane.PromoteInput{}); err != nil {
+		d, err := p.Promote(ctx, p.me, id, controlplane.PromoteInput{})
+		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the promoted one is in production", func() bool { return p.production() == id })
+		if p.production() != id || d.LiveAt == nil {
+			t.Error("it returned before the route stands in the bucket")
+		}
 	}
 	promote(one.ID)
 	if !pinned() {
@@ -100,6 +107,38 @@ func TestRollbackPinsUntilResumed(t *testing.T) {
 	if p.production() != four.ID {
 		t.Error("production does not follow after the newest was promoted")
 	}
+}
+
+// closedBucket takes no writes while it is closed.
+type closedBucket struct {
+	blob.Store
+	closed *atomic.Bool
+}
+
+func (b closedBucket) Put(ctx context.Context, key string, body io.Reader, size int64, opts blob.PutOptions) (blob.Info, error) {
+	if b.closed.Load() {
+		return blob.Info{}, errFault
+	}
+	return b.Store.Put(ctx, key, body, size, opts)
+}
+
+// TestPromoteTellsThatTheRouteIsNotThere: the bucket takes no writes.
+func TestPromoteTellsThatTheRouteIsNotThere(t *testing.T) {
+	closed := &atomic.Bool{}
+	p := newPlane(t, func(p *plane) { p.bucket = closedBucket{p.bucket, closed} }).start()
+	project := p.project("repo")
+	one := p.deployFiles(project.ID, site.Production, version(1))
+	two := p.deployFiles(project.ID, site.Production, version(2))
+	closed.Store(true)
+	d, err := p.Promote(t.Context(), p.me, one.ID, controlplane.PromoteInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.LiveAt != nil || p.production() != two.ID {
+		t.Errorf("live at %v, and production has %s", d.LiveAt, p.production())
+	}
+	closed.Store(false)
+	eventually(t, "the route follows", func() bool { return p.production() == one.ID })
 }
 
 func TestPreviousAreKeptForTheirGrace(t *testing.T) {

@@ -9,11 +9,20 @@ import (
 
 // Promote gives production to a ready deployment, at once. To promote one that
 // is older than another which could have production is a rollback, and pins
-// production: later deployments reach only their own hosts.
+// production: later deployments reach only their own hosts. It returns when the
+// routes stand in the bucket, or after a while without LiveAt.
 func (s *Service) Promote(ctx context.Context, p Principal, id string, in PromoteInput) (*Deployment, error) {
 	if err := p.Allows(ScopeDeploy); err != nil {
 		return nil, err
 	}
+	d, err := s.promote(ctx, p, id, in)
+	if err == nil && !s.whenPublished(ctx, d.ProjectID) {
+		d.LiveAt = nil
+	}
+	return d, err
+}
+
+func (s *Service) promote(ctx context.Context, p Principal, id string, in PromoteInput) (*Deployment, error) {
 	ctx, unlock, err := s.lockDeployment(ctx, p, id)
 	if err != nil {
 		return nil, err

@@ -3,14 +3,18 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mini-vercel/mini-vercel/internal/site"
 )
 
-// liveWait is how long Publish waits for the routes to stand in the bucket, so
-// that an address works at once when its caller learns of it.
-const liveWait = 2 * time.Second
+// liveWait is how long Publish and Promote wait for the routes to stand in the
+// bucket, so that an address works at once when its caller learns of it.
+const (
+	liveWait = 2 * time.Second
+	livePoll = 10 * time.Millisecond
+)
 
 // Publish makes a deployment READY whose blobs are all in the bucket, and gives
 // it the hosts that are its due. For an archive it queues the build. It may be
@@ -182,6 +186,33 @@ func (s *Service) whenLive(ctx context.Context, id string) (d *Deployment, err e
 			return d, nil
 		case <-ctx.Done():
 			return d, nil
+		}
+	}
+}
+
+// whenPublished returns as soon as the routes of a project's production stand in
+// the bucket, and after a while whether they do.
+func (s *Service) whenPublished(ctx context.Context, project string) bool {
+	ctx, cancel := context.WithTimeout(ctx, liveWait)
+	defer cancel()
+	ticker := time.NewTicker(livePoll)
+	defer ticker.Stop()
+	for {
+		waiting := true
+		err := s.store.View(ctx, func(tx Tx) error {
+			hosts, err := tx.ProductionHosts([]string{project})
+			waiting = slices.ContainsFunc(hosts, func(h *HostRow) bool { return h.Generation > h.Published })
+			return err
+		})
+		if err == nil && !waiting {
+			return true
+		}
+		select {
+		case <-ticker.C:
+		case <-s.stopped:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
