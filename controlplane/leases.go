@@ -21,6 +21,12 @@ const (
 	// restTime is how long a holder whose work failed leaves a lease to others:
 	// the fault may be its own.
 	restTime = 2*renewEvery + time.Second
+
+	// carryOnTime is how long it takes at most until another control plane carries
+	// on. It does not compile where leases or claims take longer.
+	carryOnTime = 15 * time.Second
+	_           = uint(carryOnTime - (renewEvery + leaseTime + renewEvery))
+	_           = uint(carryOnTime - (watchEvery + claimLease + watchEvery))
 )
 
 // leaseNames are all leases there are.

@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	watchEvery    = time.Second      // between two looks at the builds
 	heartbeatTime = 60 * time.Second // without a word from a builder
 	phaseSlack    = 30 * time.Second // a builder that keeps its limits itself says more than we can
 	overTime      = 10 * time.Second // for a builder to leave once its attempt is over
@@ -18,7 +19,7 @@ const (
 // runWatcher looks after builds. It waits for no builder's start, so that it can
 // take over what a control plane that was killed has left.
 func (s *Service) runWatcher(ctx context.Context) {
-	s.loop(ctx, "watcher", s.wakeWatcher, time.Second, time.Minute, func(ctx context.Context) (bool, error) {
+	s.loop(ctx, "watcher", s.wakeWatcher, watchEvery, time.Minute, func(ctx context.Context) (bool, error) {
 		return false, s.watchBuilds(ctx)
 	})
 }

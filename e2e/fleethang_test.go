@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// carryOnTime is how long it takes at most until another control plane does what
-// one did that is gone.
-const carryOnTime = 15 * time.Second
+// carryOnTime bounds the wait until another control plane does what one did that
+// is gone. It takes 14 s, and what a loaded machine adds.
+const carryOnTime = time.Minute
 
 // TestAControlPlaneThatHangs stops the process of a control plane that acts for
 // all, for longer than its leases and claims last, while it builds and publishes.
@@ -38,12 +38,15 @@ func TestAControlPlaneThatHangs(t *testing.T) {
 		return rows
 	}
 	mine, others := fmt.Sprintf(" = '%s'", f.holder), fmt.Sprintf(" NOT IN ('', '%s')", f.holder)
-	hung.eventually("it builds, and another one, too", func() bool { return len(claimed(mine)) > 0 && len(claimed(others)) > 0 })
-	hung.signal(syscall.SIGSTOP)
-	stopped := time.Now()
-	taken := claimed(mine)
-	if len(taken) == 0 {
-		t.Fatal("its build had just ended")
+	var stopped time.Time
+	var taken []string
+	for len(taken) == 0 { // or its build has just ended
+		hung.eventually("it builds, and another one, too", func() bool { return len(claimed(mine)) > 0 && len(claimed(others)) > 0 })
+		hung.signal(syscall.SIGSTOP)
+		stopped = time.Now()
+		if taken = claimed(mine); len(taken) == 0 {
+			hung.signal(syscall.SIGCONT)
+		}
 	}
 	w.mu.Lock()
 	for _, id := range taken {
