@@ -57,8 +57,8 @@ func (p *plane) shown(only ...string) string {
 		"records", "checkedAt", "nextCheckAt", "detail", "retryOf")
 }
 
-// routed is what visitors are told by the bucket.
-func (p *plane) routed() string {
+// routed is what visitors are told by the bucket, but for some fields.
+func (p *plane) routed(but ...string) string {
 	p.t.Helper()
 	var all []any
 	for _, key := range p.keys(site.RoutesPrefix) {
@@ -73,7 +73,7 @@ func (p *plane) routed() string {
 			all = append(all, r)
 		}
 	}
-	return without(p.t, all, "generation", "publishedAt")
+	return without(p.t, all, append(but, "generation", "publishedAt")...)
 }
 
 // without writes a value as indented JSON without some fields, wherever they are.
