@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +50,13 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) error
 }
 
 // within is a transaction of SQLite.
-func within(ctx context.Context, db *sql.DB, f func(controlplane.Tx) error) error {
+func within(ctx context.Context, db *sql.DB, f func(controlplane.Tx) error) (err error) {
+	defer func() {
+		// It was rolled back when ctx ended, which database/sql does not always say.
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}()
 	t, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)

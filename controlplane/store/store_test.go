@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -72,6 +74,26 @@ func TestNobodyElseReadsTheFiles(t *testing.T) {
 	for _, e := range entries {
 		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", e.Name(), info.Mode(), err)
+		}
+	}
+}
+
+// TestWhoLeavesIsToldSo: the transaction is gone before it is committed.
+func TestWhoLeavesIsToldSo(t *testing.T) {
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "control.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 200 {
+		ctx, leave := context.WithCancel(t.Context())
+		err := s.Update(ctx, func(controlplane.Tx) error {
+			leave()
+			runtime.Gosched() // who rolls back may come first
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
 		}
 	}
 }
